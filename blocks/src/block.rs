@@ -1,0 +1,42 @@
+//! A block's name, and what the catalog says of it.
+
+use bytes::Bytes;
+use telemetry::Tenant;
+
+/// What a block holds; each kind has a format of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BlockKind {
+    Traces,
+}
+
+impl BlockKind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+        }
+    }
+}
+
+/// Name of a block: what it was made from. The same name means the same content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockName {
+    pub kind: BlockKind,
+    pub tenant: Tenant,
+    /// Made by the store of that kind from topic, partition, end offset and such: 1 to 200 of `[a-z0-9.-]`.
+    pub id: String,
+}
+
+/// xxh3-128 over the decoded rows of a block in canonical order: equal content, equal hash, however it was compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash(pub u128);
+
+/// A visible block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogEntry {
+    pub name: BlockName,
+    pub content: ContentHash,
+    pub size_bytes: u64,
+    /// What the kind's store wants to know of a block without opening it, at most 64 KiB.
+    pub meta: Bytes,
+}

@@ -1,0 +1,14 @@
+//! The log: topics, partitions, records, and the one loop that runs every machine over them.
+//!
+//! In: drafts of records from the collector and from owners (ticks, control). Out: the same records, durable, in order, with an offset.
+//! This is not a queue: nothing is taken away by reading, and what was acknowledged is on disk.
+
+pub mod log;
+pub mod record;
+pub mod topic;
+
+pub use log::{
+    Appended, Assignment, Commit, Consumer, Fetched, Log, LogError, Member, PublishError, Start,
+};
+pub use record::{Draft, Header, Kind, Record, RequestHash};
+pub use topic::{Offset, Partition, Topic, TopicPartition};

@@ -1,0 +1,14 @@
+//! The nouns of Tracewell: ids, tenants, times, attributes, and OTLP read and written on the wire without building it in memory.
+//!
+//! In: bytes of OTLP requests and of log records. Out: checked views by byte range, and valid OTLP again.
+//! This crate does no I/O, spawns nothing and reads no clock except through [`clock::Clock`], which shells hand around.
+
+pub mod clock;
+pub mod id;
+pub mod tenant;
+pub mod time;
+
+pub use clock::Clock;
+pub use id::{SpanId, TraceId};
+pub use tenant::Tenant;
+pub use time::{RecordTime, ShardClock, ShardTime};
