@@ -7,6 +7,7 @@ pub mod clock;
 pub mod id;
 pub mod tenant;
 pub mod time;
+pub mod units;
 
 pub use clock::Clock;
 pub use id::{SpanId, TraceId};
