@@ -1,0 +1,126 @@
+//! The command line: what a person types, and which part answers it. Data goes to stdout, everything else to stderr.
+
+mod configuration;
+mod import;
+mod print;
+mod remote;
+mod serve;
+mod tail;
+mod trace;
+mod tree;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Layered, Sources};
+use crate::exit::Exit;
+use print::complain;
+
+/// Distributed tracing that counts everything, keeps what matters and survives kill -9.
+#[derive(Debug, Parser)]
+#[command(name = "tracewell", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    common: Common,
+}
+
+const EXAMPLES: &str = "Examples:
+  tracewell                                  run everything, data in ./tracewell-data
+  tracewell --set server.data_dir=/var/lib/tracewell
+  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b
+  tracewell tail --service checkout          traces as they come
+  tracewell import trace.json requests.pb    OTLP JSON, OTLP protobuf or Jaeger JSON
+  tracewell config check                     what is wrong with tracewell.toml
+  tracewell config print                     every setting with its source";
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Configuration file; without it ./tracewell.toml is read if it is there
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, over file and environment; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// The server that client verbs ask
+    #[arg(long, global = true, env = "TRACEWELL_URL", default_value = "http://127.0.0.1:16686")]
+    url: String,
+    /// How data is printed; a table on a terminal, JSON in a pipe
+    #[arg(short, long, global = true)]
+    output: Option<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the server (the default)
+    #[command(after_help = "Examples:\n  tracewell serve\n  tracewell serve --set query.listen=127.0.0.1:8080")]
+    Serve,
+    /// Show one trace as a tree
+    #[command(after_help = "Examples:\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b -o json | jq .")]
+    Trace {
+        /// Trace id: 1 to 32 hex digits
+        id: String,
+    },
+    /// Show traces as they come
+    #[command(after_help = "Examples:\n  tracewell tail\n  tracewell tail --service checkout --tag http.response.status_code=500")]
+    Tail(tail::Which),
+    /// Send files to the server; spans keep their times
+    #[command(after_help = "Examples:\n  tracewell import traces.json\n  tracewell import *.json.gz")]
+    Import {
+        /// OTLP JSON, OTLP protobuf or Jaeger JSON, plain or gzip
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Check or print the configuration
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigVerb {
+    /// Tell every mistake; exit 64 if there is one
+    Check,
+    /// Print every setting with its source
+    Print,
+}
+
+/// Runs the program and says how it ended.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return print::usage(&told),
+    };
+    let sources = Sources { file: cli.common.config.clone(), sets: cli.common.sets.clone() };
+    match cli.verb.unwrap_or(Verb::Serve) {
+        Verb::Serve => with_config(&sources, serve::run),
+        Verb::Trace { id } => remote::run(trace::show(&cli.common.url, &id, print::format(cli.common.output))),
+        Verb::Tail(which) => remote::run(tail::follow(&cli.common.url, &which, print::format(cli.common.output))),
+        Verb::Import { files } => remote::run(import::send(&cli.common.url, &files)),
+        Verb::Config { verb: ConfigVerb::Check } => with_config(&sources, |_| configuration::checked()),
+        Verb::Config { verb: ConfigVerb::Print } => with_config(&sources, |layered| configuration::print(&layered, print::format(cli.common.output))),
+        Verb::Version => print::version(),
+    }
+}
+
+fn with_config(sources: &Sources, then: impl FnOnce(Layered) -> Exit) -> Exit {
+    match sources.load() {
+        Ok(layered) => then(layered),
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| complain(mistake));
+            Exit::Usage
+        }
+    }
+}

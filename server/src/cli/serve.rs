@@ -1,0 +1,71 @@
+//! `tracewell` and `tracewell serve`: run the server until it is told to stop.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::print::complain;
+use crate::app::{App, StartError, StopCause};
+use crate::config::Layered;
+use crate::exit::Exit;
+use crate::logging;
+use telemetry::Clock;
+
+pub(super) fn run(layered: Layered) -> Exit {
+    logging::install(&layered.config.server.log, Clock::host());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tracewell").build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("cannot start: {error}"));
+            return Exit::Failed;
+        }
+    };
+    runtime.block_on(serve(layered))
+}
+
+async fn serve(layered: Layered) -> Exit {
+    let app = match App::start(layered.config, Clock::host()).await {
+        Ok(app) => app,
+        Err(error) => {
+            complain(&error);
+            return start_exit(&error);
+        }
+    };
+    complain(app.greeting());
+    let cause = tokio::select! {
+        cause = app.stopped() => cause,
+        () = told_to_stop() => StopCause::Asked,
+    };
+    // A second signal does not wait for what is under way: nothing acknowledged depends on a clean stop.
+    tokio::select! {
+        cause = app.stop(cause) => stop_exit(&cause),
+        () = told_to_stop() => Exit::Interrupted,
+    }
+}
+
+/// Returns at SIGTERM or SIGINT.
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::warn!(code = "TW1004", "signals cannot be caught; stop this process with SIGKILL, which loses nothing");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn start_exit(error: &StartError) -> Exit {
+    match error {
+        StartError::Bind { .. } => Exit::Unavailable,
+        StartError::Exposed { .. } => Exit::Usage,
+        StartError::DataDirectory { .. } => Exit::DataDirectory,
+        StartError::Part { .. } => Exit::Failed,
+    }
+}
+
+fn stop_exit(cause: &StopCause) -> Exit {
+    match cause {
+        StopCause::Asked => Exit::Done,
+        StopCause::ReadOnly => Exit::Disk,
+        StopCause::Failed { .. } => Exit::Failed,
+    }
+}
