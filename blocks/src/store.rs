@@ -95,6 +95,14 @@ pub enum BlocksError {
         wanted: Range<u64>,
         size_bytes: u64,
     },
+    #[error("{0:?} is no block id: 1 to 200 of a-z 0-9 . -")]
+    Name(String),
+    #[error(
+        "{0:?} is no key: scope and key are text without a zero byte, together at most 1000 bytes"
+    )]
+    Key(String),
+    #[error("value {key:?} of scope {scope:?} is damaged")]
+    DamagedValue { scope: String, key: String },
     #[error("{what} is {bytes} bytes, over the limit of {bytes_max}")]
     TooLarge {
         what: &'static str,
