@@ -1,5 +1,6 @@
 //! The product, as its users meet it: the real binary, in by OTLP, out by the public APIs, through real ports.
 
+mod bad_input;
 mod damage;
 mod disk;
 mod kill;
