@@ -3,9 +3,22 @@
 //! In: drafts of records from the collector and from owners (ticks, control). Out: the same records, durable, in order, with an offset.
 //! This is not a queue: nothing is taken away by reading, and what was acknowledged is on disk.
 
+pub mod any;
+pub mod config;
+pub mod header;
+pub mod local;
 pub mod log;
+pub mod metrics;
 pub mod record;
 pub mod topic;
+
+mod fields;
+
+pub use any::{Bus, BusConsumer, BusMember};
+pub use config::Config;
+pub use header::HeaderError;
+pub use local::{Local, OpenError};
+pub use metrics::Metrics;
 
 pub use log::{
     Appended, Assignment, Commit, Consumer, Fetched, Log, LogError, Member, PublishError, Start,

@@ -12,6 +12,9 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// Every topic there is.
+    pub const ALL: [Self; 2] = [Self::Spans, Self::DeadLetters];
+
     /// Its name in the log, without the prefix that a Kafka cluster may want.
     #[must_use]
     pub fn name(self) -> &'static str {

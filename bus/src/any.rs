@@ -1,0 +1,115 @@
+//! The log that a process was configured with: one of a closed set.
+
+use std::path::Path;
+
+use telemetry::Clock;
+
+use crate::config::LogKind;
+use crate::local::{Local, LocalConsumer, LocalMember, OpenError};
+use crate::{
+    Appended, Assignment, Commit, Config, Consumer, Draft, Fetched, Log, LogError, Member, Metrics,
+    Offset, PublishError, Record, Start, Topic, TopicPartition,
+};
+
+/// The log.
+#[derive(Debug, Clone)]
+pub enum Bus {
+    Local(Local),
+}
+
+/// A member of the log's consumers.
+#[derive(Debug)]
+pub enum BusMember {
+    Local(LocalMember),
+}
+
+/// A reader of one partition.
+#[derive(Debug)]
+pub enum BusConsumer {
+    Local(LocalConsumer),
+}
+
+impl Bus {
+    /// Opens the log that `config` names; a local one is in the folder `path`. A new log gets `n_partitions_new` partitions unless `config` says
+    /// how many. Blocks.
+    ///
+    /// # Errors
+    /// When the log cannot be opened, or is not part of this build.
+    pub fn open(
+        config: &Config,
+        path: &Path,
+        n_partitions_new: u32,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, OpenError> {
+        match config.kind {
+            LogKind::Local => {
+                Local::open(path, config, n_partitions_new, clock, metrics).map(Self::Local)
+            }
+            LogKind::Kafka => Err(OpenError::NoKafka),
+        }
+    }
+}
+
+impl Log for Bus {
+    type Member = BusMember;
+    type Consumer = BusConsumer;
+
+    fn n_partitions(&self, topic: Topic) -> u32 {
+        match self {
+            Self::Local(log) => log.n_partitions(topic),
+        }
+    }
+
+    async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
+        match self {
+            Self::Local(log) => log.append(drafts).await,
+        }
+    }
+
+    async fn join(&self, topic: Topic) -> Result<BusMember, LogError> {
+        match self {
+            Self::Local(log) => log.join(topic).await.map(BusMember::Local),
+        }
+    }
+
+    async fn consume(&self, of: TopicPartition, start: Start) -> Result<BusConsumer, LogError> {
+        match self {
+            Self::Local(log) => log.consume(of, start).await.map(BusConsumer::Local),
+        }
+    }
+
+    async fn fetch(&self, of: TopicPartition, offsets: &[Offset]) -> Result<Vec<Record>, LogError> {
+        match self {
+            Self::Local(log) => log.fetch(of, offsets).await,
+        }
+    }
+
+    async fn committed(&self, of: TopicPartition) -> Result<Option<Commit>, LogError> {
+        match self {
+            Self::Local(log) => log.committed(of).await,
+        }
+    }
+
+    async fn commit(&self, of: TopicPartition, commit: Commit) -> Result<(), LogError> {
+        match self {
+            Self::Local(log) => log.commit(of, commit).await,
+        }
+    }
+}
+
+impl Member for BusMember {
+    async fn next(&mut self) -> Result<Assignment, LogError> {
+        match self {
+            Self::Local(member) => member.next().await,
+        }
+    }
+}
+
+impl Consumer for BusConsumer {
+    async fn next(&mut self) -> Result<Fetched, LogError> {
+        match self {
+            Self::Local(consumer) => consumer.next().await,
+        }
+    }
+}
