@@ -6,6 +6,8 @@ use telemetry::Clock;
 
 use crate::config::LogKind;
 use crate::local::{Local, LocalConsumer, LocalMember, OpenError};
+#[cfg(any(test, feature = "testing"))]
+use crate::testing::{Faulty, FaultyConsumer};
 use crate::{
     Appended, Assignment, Commit, Config, Consumer, Draft, Fetched, Log, LogError, Member, Metrics,
     Offset, PublishError, Record, Start, Topic, TopicPartition,
@@ -15,6 +17,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Bus {
     Local(Local),
+    #[cfg(any(test, feature = "testing"))]
+    Faulty(Faulty<Local>),
 }
 
 /// A member of the log's consumers.
@@ -27,6 +31,8 @@ pub enum BusMember {
 #[derive(Debug)]
 pub enum BusConsumer {
     Local(LocalConsumer),
+    #[cfg(any(test, feature = "testing"))]
+    Faulty(FaultyConsumer<LocalConsumer>),
 }
 
 impl Bus {
@@ -58,42 +64,56 @@ impl Log for Bus {
     fn n_partitions(&self, topic: Topic) -> u32 {
         match self {
             Self::Local(log) => log.n_partitions(topic),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.n_partitions(topic),
         }
     }
 
     async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
         match self {
             Self::Local(log) => log.append(drafts).await,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.append(drafts).await,
         }
     }
 
     async fn join(&self, topic: Topic) -> Result<BusMember, LogError> {
         match self {
             Self::Local(log) => log.join(topic).await.map(BusMember::Local),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.join(topic).await.map(BusMember::Local),
         }
     }
 
     async fn consume(&self, of: TopicPartition, start: Start) -> Result<BusConsumer, LogError> {
         match self {
             Self::Local(log) => log.consume(of, start).await.map(BusConsumer::Local),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.consume(of, start).await.map(BusConsumer::Faulty),
         }
     }
 
     async fn fetch(&self, of: TopicPartition, offsets: &[Offset]) -> Result<Vec<Record>, LogError> {
         match self {
             Self::Local(log) => log.fetch(of, offsets).await,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.fetch(of, offsets).await,
         }
     }
 
     async fn committed(&self, of: TopicPartition) -> Result<Option<Commit>, LogError> {
         match self {
             Self::Local(log) => log.committed(of).await,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.committed(of).await,
         }
     }
 
     async fn commit(&self, of: TopicPartition, commit: Commit) -> Result<(), LogError> {
         match self {
             Self::Local(log) => log.commit(of, commit).await,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.commit(of, commit).await,
         }
     }
 }
@@ -110,6 +130,8 @@ impl Consumer for BusConsumer {
     async fn next(&mut self) -> Result<Fetched, LogError> {
         match self {
             Self::Local(consumer) => consumer.next().await,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(consumer) => consumer.next().await,
         }
     }
 }

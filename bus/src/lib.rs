@@ -10,6 +10,8 @@ pub mod local;
 pub mod log;
 pub mod metrics;
 pub mod record;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod topic;
 
 mod fields;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 use crate::testing::sim_disk::{SimDisk, SimFile};
 
 /// Most files that a log folder may hold.
@@ -21,7 +21,7 @@ const FILES_MAX: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub enum Disk {
     Host(Folder),
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     Sim(SimDisk),
 }
 
@@ -37,7 +37,7 @@ pub struct Folder {
 #[derive(Debug)]
 pub(crate) enum DiskFile {
     Host(File),
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     Sim(SimFile),
 }
 
@@ -72,7 +72,7 @@ impl Disk {
     pub(crate) fn place_of(&self, name: &str) -> String {
         match self {
             Self::Host(folder) => folder.path.join(name).display().to_string(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(_) => name.to_owned(),
         }
     }
@@ -87,7 +87,7 @@ impl Disk {
                 .mode(0o600)
                 .open(folder.path.join(name))
                 .map(DiskFile::Host),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.create(name).map(DiskFile::Sim),
         }
     }
@@ -100,7 +100,7 @@ impl Disk {
                 .write(true)
                 .open(folder.path.join(name))
                 .map(DiskFile::Host),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.open(name).map(DiskFile::Sim),
         }
     }
@@ -115,7 +115,7 @@ impl Disk {
                 }
                 Ok(names)
             }
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.list(),
         }
     }
@@ -123,7 +123,7 @@ impl Disk {
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match self {
             Self::Host(folder) => std::fs::remove_file(folder.path.join(name)),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.remove(name),
         }
     }
@@ -132,7 +132,7 @@ impl Disk {
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         match self {
             Self::Host(folder) => std::fs::rename(folder.path.join(from), folder.path.join(to)),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.rename(from, to),
         }
     }
@@ -141,7 +141,7 @@ impl Disk {
     pub(crate) fn sync_names(&self) -> io::Result<()> {
         match self {
             Self::Host(folder) => File::open(&folder.path)?.sync_all(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.sync_names(),
         }
     }
@@ -156,7 +156,7 @@ impl Disk {
                     total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
                 })
             }
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(disk) => disk.space(),
         }
     }
@@ -198,7 +198,7 @@ impl DiskFile {
     pub(crate) fn len(&self) -> io::Result<u64> {
         match self {
             Self::Host(file) => Ok(file.metadata()?.len()),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(file) => file.len(),
         }
     }
@@ -206,7 +206,7 @@ impl DiskFile {
     pub(crate) fn set_len(&self, n_bytes: u64) -> io::Result<()> {
         match self {
             Self::Host(file) => file.set_len(n_bytes),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(file) => file.set_len(n_bytes),
         }
     }
@@ -218,7 +218,7 @@ impl DiskFile {
                 Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
                 other => Ok(other?),
             },
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(file) => file.reserve(n_bytes),
         }
     }
@@ -226,7 +226,7 @@ impl DiskFile {
     pub(crate) fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         match self {
             Self::Host(file) => file.write_all_at(bytes, at),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(file) => file.write_all_at(bytes, at),
         }
     }
@@ -248,7 +248,7 @@ impl DiskFile {
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
         match self {
             Self::Host(file) => file.read_at(bytes, at),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(file) => file.read_at(bytes, at),
         }
     }
@@ -257,7 +257,7 @@ impl DiskFile {
     pub(crate) fn sync_data(&self) -> io::Result<()> {
         match self {
             Self::Host(file) => file.sync_data(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             Self::Sim(file) => file.sync_data(),
         }
     }

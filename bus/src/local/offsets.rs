@@ -84,7 +84,7 @@ impl Offsets {
         let mut next = table.clone();
         next.generation += 1;
         next.commits.insert(of, commit);
-        let name = if next.generation % 2 == 0 {
+        let name = if next.generation.is_multiple_of(2) {
             FILES[0]
         } else {
             FILES[1]
