@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::disk::Disk;
 use super::frame::{topic_number, topic_of};
+use super::segment::BASE_MAX;
 use crate::fields::Fields;
 use crate::{Commit, Offset, Partition, TopicPartition};
 
@@ -80,6 +81,12 @@ impl Offsets {
 
     /// Durable on return.
     pub(crate) fn commit(&self, of: TopicPartition, commit: Commit) -> io::Result<()> {
+        let highest = commit.offset.max(commit.end_offset).0;
+        if highest > BASE_MAX {
+            return Err(io::Error::other(format!(
+                "{highest} is no offset of a local log"
+            )));
+        }
         let mut table = self.table.lock();
         let mut next = table.clone();
         next.generation += 1;
@@ -138,8 +145,8 @@ impl Table {
             let topic = topic_of(fields.u8()?)?;
             fields.take(3)?;
             let partition = Partition(fields.u32()?);
-            let offset = Offset(fields.u64()?);
-            let end_offset = Offset(fields.u64()?);
+            let offset = Offset(fields.u64().filter(|offset| *offset <= BASE_MAX)?);
+            let end_offset = Offset(fields.u64().filter(|offset| *offset <= BASE_MAX)?);
             commits.insert(
                 TopicPartition { topic, partition },
                 Commit { offset, end_offset },

@@ -3,7 +3,6 @@
 //! Sealed segments are not read here (their records are checked when they are read), only the last one is; so a start takes as long for
 //! 1 GiB as for 64 MiB.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -11,13 +10,13 @@ use std::sync::Arc;
 
 use telemetry::RecordTime;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::Disk;
 use super::frame::ALIGN;
 use super::offsets::Offsets;
 use super::segment::{
     Previous, SEGMENT_HEAD_BYTES, Segment, SegmentHead, SegmentHeadError, VERSION, base_of,
 };
-use super::segments::{Damage, Found, Segments};
+use super::segments::{Damage, Found, NO_RECORD, Segments, WINDOW_BYTES};
 use super::writer::Tail;
 use crate::config::{PARTITIONS_MAX, Partitions};
 use crate::fields::Fields;
@@ -62,11 +61,11 @@ struct Meta {
 
 /// A segment file before it is known where it ends.
 struct Candidate {
-    base: u64,
-    name: String,
-    file: DiskFile,
+    segment: Segment,
     file_bytes: u64,
     head: Option<SegmentHead>,
+    /// No header at all, of this log or another: it was being made when everything stopped, or it is damaged.
+    no_head: bool,
 }
 
 /// What a scan found.
@@ -85,29 +84,31 @@ pub(crate) fn recover(
     n_partitions_new: u32,
     metrics: Metrics,
 ) -> Result<Recovered, OpenError> {
-    let told = |name: &str| {
+    let io_error = |name: &str| {
         let place = disk.place_of(name);
         move |error| OpenError::Io { place, error }
     };
     let mut candidates = candidates(&disk)?;
     let meta = pinned(&disk, config, n_partitions_new, &candidates)?;
-    for candidate in candidates.values_mut() {
+    for candidate in &mut candidates {
+        let base = candidate.segment.base;
         candidate.head = candidate
             .head
-            .filter(|head| head.log_id == meta.log_id && head.base == candidate.base);
+            .filter(|head| head.log_id == meta.log_id && head.base == base);
     }
-    let (offsets, damaged) = Offsets::open(disk.clone()).map_err(told("offsets"))?;
+    let (offsets, damaged) = Offsets::open(disk.clone()).map_err(io_error("offsets"))?;
     let segments = Segments::new(disk.clone(), meta.log_id, meta.n_partitions, metrics);
     for name in damaged {
-        let file = disk.place_of(name);
+        let (file, what) = (disk.place_of(name), "a file of commits is damaged");
         segments.report_damage(Damage {
             file,
             address: 0,
             n_bytes: 0,
-            what: "a file of commits is damaged",
+            what,
         });
     }
-    let tail = add_all(&segments, candidates, config, offsets.past_all()).map_err(told(""))?;
+    remove_leftovers(&segments, &mut candidates).map_err(io_error(""))?;
+    let tail = add_all(&segments, candidates, config, offsets.past_all()).map_err(io_error(""))?;
     Ok(Recovered {
         segments: Arc::new(segments),
         offsets: Arc::new(offsets),
@@ -115,41 +116,71 @@ pub(crate) fn recover(
     })
 }
 
-/// Every segment file with what its header says.
-fn candidates(disk: &Disk) -> Result<BTreeMap<u64, Candidate>, OpenError> {
-    let io_error = |name: &str| {
-        let place = disk.place_of(name);
-        move |error| OpenError::Io { place, error }
-    };
-    let mut candidates = BTreeMap::new();
-    for name in disk.list().map_err(io_error(""))? {
-        let Some(base) = base_of(&name) else { continue };
-        let file = disk.open(&name).map_err(io_error(&name))?;
-        let file_bytes = file.len().map_err(io_error(&name))?;
-        let mut bytes = [0; SEGMENT_HEAD_BYTES as usize];
-        let n_read = file.read_at_most(&mut bytes, 0).map_err(io_error(&name))?;
-        let head = match SegmentHead::decode(bytes.get(..n_read).unwrap_or_default()) {
-            Ok(head) => Some(head),
-            Err(SegmentHeadError::Damaged) => None,
-            Err(SegmentHeadError::Version { found }) => {
-                return Err(OpenError::Version {
-                    file: disk.place_of(&name),
-                    found,
-                });
-            }
-        };
-        candidates.insert(
-            base,
-            Candidate {
-                base,
-                name,
-                file,
-                file_bytes,
-                head,
-            },
-        );
+/// Every segment file with what its header says, in order of base.
+fn candidates(disk: &Disk) -> Result<Vec<Candidate>, OpenError> {
+    let mut candidates = Vec::new();
+    for name in disk.list().map_err(|error| OpenError::Io {
+        place: disk.place_of(""),
+        error,
+    })? {
+        if let Some(base) = base_of(&name) {
+            candidates.push(candidate(disk, &name, base)?);
+        }
     }
+    candidates.sort_by_key(|candidate| candidate.segment.base);
     Ok(candidates)
+}
+
+fn candidate(disk: &Disk, name: &str, base: u64) -> Result<Candidate, OpenError> {
+    let read = || {
+        let file = disk.open(name)?;
+        let file_bytes = file.len()?;
+        let segment = Segment::new(base, file, RecordTime { unix_ms: i64::MIN }, base);
+        let bytes = segment.read(base, SEGMENT_HEAD_BYTES as usize)?;
+        Ok((segment, file_bytes, bytes))
+    };
+    let (segment, file_bytes, bytes) = read().map_err(|error| OpenError::Io {
+        place: disk.place_of(name),
+        error,
+    })?;
+    let head = match SegmentHead::decode(&bytes) {
+        Ok(head) => Some(head),
+        Err(SegmentHeadError::Damaged) => None,
+        Err(SegmentHeadError::Version { found }) => {
+            return Err(OpenError::Version {
+                file: disk.place_of(name),
+                found,
+            });
+        }
+    };
+    let no_head = head.is_none();
+    Ok(Candidate {
+        segment,
+        file_bytes,
+        head,
+        no_head,
+    })
+}
+
+/// Takes away segments that were being made when everything stopped: no header, nothing behind it, and no other segment names them.
+fn remove_leftovers(segments: &Segments, candidates: &mut Vec<Candidate>) -> io::Result<()> {
+    let named: Vec<_> = candidates
+        .iter()
+        .filter_map(|c| c.head?.previous)
+        .map(|p| p.base)
+        .collect();
+    let mut kept = Vec::with_capacity(candidates.len());
+    for candidate in candidates.drain(..) {
+        let leftover =
+            candidate.no_head && !named.contains(&candidate.segment.base) && is_blank(&candidate)?;
+        if leftover {
+            segments.disk.remove(&candidate.segment.name())?;
+        } else {
+            kept.push(candidate);
+        }
+    }
+    *candidates = kept;
+    Ok(())
 }
 
 /// Reads `meta`, or makes it: from a segment if there is one, else for a new log.
@@ -157,7 +188,7 @@ fn pinned(
     disk: &Disk,
     config: &Config,
     n_partitions_new: u32,
-    candidates: &BTreeMap<u64, Candidate>,
+    candidates: &[Candidate],
 ) -> Result<Meta, OpenError> {
     let io_error = |error| OpenError::Io {
         place: disk.place_of(META),
@@ -179,7 +210,7 @@ fn pinned(
         None => None,
     };
     let told_by_segment = candidates
-        .values()
+        .iter()
         .find_map(|candidate| candidate.head)
         .map(|head| Meta {
             n_partitions: head.n_partitions,
@@ -204,10 +235,25 @@ fn pinned(
     Ok(meta)
 }
 
+/// Whether nothing was ever written behind the header.
+fn is_blank(candidate: &Candidate) -> io::Result<bool> {
+    let segment = &candidate.segment;
+    let file_end = segment.base.saturating_add(candidate.file_bytes);
+    let mut at = segment.first();
+    while at < file_end {
+        let bytes = segment.read(at, (file_end - at).min(WINDOW_BYTES) as usize)?;
+        if bytes.is_empty() || bytes.iter().any(|byte| *byte != 0) {
+            return Ok(bytes.is_empty());
+        }
+        at += bytes.len() as u64;
+    }
+    Ok(true)
+}
+
 /// Finds the end of every segment, makes them readable, and says where writing goes on.
 fn add_all(
     segments: &Segments,
-    candidates: BTreeMap<u64, Candidate>,
+    candidates: Vec<Candidate>,
     config: &Config,
     past_commits: u64,
 ) -> io::Result<Tail> {
@@ -216,53 +262,43 @@ fn add_all(
         previous: None,
         stamped: RecordTime { unix_ms: i64::MIN },
     };
-    let heads: Vec<_> = candidates.values().map(|c| (c.base, c.head)).collect();
     let mut log_bytes = 0;
-    for (idx, (base, candidate)) in candidates.into_iter().enumerate() {
-        let successor = heads.get(idx + 1);
+    let mut candidates = candidates.into_iter().peekable();
+    while let Some(mut candidate) = candidates.next() {
+        report_head(segments, &candidate, tail.previous);
+        let base = candidate.segment.base;
         let stamped = candidate.head.map_or(tail.stamped, |head| head.stamped);
+        candidate.segment.stamped = stamped;
         tail.stamped = tail.stamped.max(stamped);
-        report_gap(segments, &candidate, tail.previous);
         let capacity_bytes = candidate
             .head
             .map_or(config.segment_bytes_max, |head| head.capacity_bytes);
         let past = base.saturating_add(capacity_bytes.max(candidate.file_bytes));
         tail.next_base = tail.next_base.max(past);
-        let end_told = successor
-            .and_then(|(_, head)| head.as_ref()?.previous)
-            .filter(|p| p.base == base)
-            .map(|p| p.end);
-        let segment = Segment::new(base, candidate.file, stamped, base);
-        let end = match end_told {
-            Some(end) => end.clamp(segment.first(), past),
+        let successor = candidates.peek();
+        let told = successor
+            .and_then(|next| next.head?.previous)
+            .filter(|previous| previous.base == base);
+        let end = match told {
+            Some(previous) => {
+                let end = previous.end.clamp(candidate.segment.first(), past);
+                report_short(segments, &candidate, end);
+                end
+            }
             None => {
-                let scan = scan(&segment, candidate.file_bytes, segments.salt())?;
-                scan.report_holes(segments, &segment);
+                let scan = scan(&candidate.segment, candidate.file_bytes, segments.salt())?;
+                scan.report_holes(segments, &candidate.segment);
                 tail.stamped = tail.stamped.max(scan.stamped.unwrap_or(tail.stamped));
-                scan.end.unwrap_or(segment.first())
+                scan.end.unwrap_or(candidate.segment.first())
             }
         };
-        let used_bytes = end - base;
-        if successor.is_none() && candidate.file_bytes != used_bytes {
-            segment.file.set_len(used_bytes)?; // The torn tail: nothing in it was acknowledged.
-        }
         if successor.is_none() {
-            // What is served from here on must not be only in the page cache of the last process.
-            segment.file.sync_data()?;
+            cut_tail(&candidate, end)?;
         }
-        if candidate.file_bytes < used_bytes && end_told.is_some() {
-            let missing_bytes = used_bytes - candidate.file_bytes;
-            segments.report(
-                &segment,
-                base + candidate.file_bytes,
-                missing_bytes,
-                "the end of a segment is missing",
-            );
-        }
-        segment.set_end(end);
-        log_bytes += candidate.file_bytes.min(used_bytes);
+        log_bytes += candidate.file_bytes.min(end - base);
         tail.previous = Some(Previous { base, end });
-        segments.add(Arc::new(segment));
+        candidate.segment.set_end(end);
+        segments.add(Arc::new(candidate.segment));
     }
     tail.next_base = tail.next_base.next_multiple_of(ALIGN);
     segments.announce(tail.previous.map_or(0, |previous| previous.end));
@@ -270,32 +306,53 @@ fn add_all(
     Ok(tail)
 }
 
+/// Cuts what is torn behind the last record: nothing in it was acknowledged. What stays must not be only in the page cache that the last process
+/// left, so it is synced before it is served.
+fn cut_tail(last: &Candidate, end: u64) -> io::Result<()> {
+    let used_bytes = end - last.segment.base;
+    if last.file_bytes != used_bytes {
+        last.segment.file.set_len(used_bytes)?;
+    }
+    last.segment.file.sync_data()
+}
+
 /// Says if the header is damaged, or the segment that it names as the one before is not there. `before` is what was found there.
-fn report_gap(segments: &Segments, candidate: &Candidate, before: Option<Previous>) {
-    let file = segments.disk.place_of(&candidate.name);
+fn report_head(segments: &Segments, candidate: &Candidate, before: Option<Previous>) {
+    let segment = &candidate.segment;
     let Some(head) = candidate.head else {
-        let what = "the header of a segment is damaged";
-        segments.report_damage(Damage {
-            file,
-            address: candidate.base,
-            n_bytes: SEGMENT_HEAD_BYTES,
-            what,
-        });
+        segments.report(
+            segment,
+            segment.base,
+            SEGMENT_HEAD_BYTES,
+            "the header of a segment is damaged",
+        );
         return;
     };
     match (head.previous, before) {
         (Some(previous), None) => segments.deleted(previous.end),
         (Some(previous), Some(before)) if before.base < previous.base => {
-            let what = "a segment before this one is missing";
-            let n_bytes = previous.end - previous.base;
-            segments.report_damage(Damage {
-                file,
-                address: previous.base,
+            let n_bytes = previous.end.saturating_sub(previous.base);
+            segments.report(
+                segment,
+                previous.base,
                 n_bytes,
-                what,
-            });
+                "a segment before this one is missing",
+            );
         }
         _ => {}
+    }
+}
+
+/// Says if the file ends before its records do.
+fn report_short(segments: &Segments, candidate: &Candidate, end: u64) {
+    let file_end = candidate.segment.base.saturating_add(candidate.file_bytes);
+    if file_end < end {
+        segments.report(
+            &candidate.segment,
+            file_end,
+            end - file_end,
+            "the end of a segment is missing",
+        );
     }
 }
 
@@ -322,12 +379,7 @@ impl Scan {
     fn report_holes(&self, segments: &Segments, segment: &Segment) {
         let end = self.end.unwrap_or(segment.first());
         for (start, hole_end) in self.holes.iter().filter(|(start, _)| *start < end) {
-            segments.report(
-                segment,
-                *start,
-                hole_end - start,
-                "no whole record stands here",
-            );
+            segments.report(segment, *start, hole_end - start, NO_RECORD);
         }
     }
 }

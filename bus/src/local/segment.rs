@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use telemetry::RecordTime;
 
 use super::disk::DiskFile;
+use super::frame::ALIGN;
 use crate::fields::Fields;
 
 /// Bytes of a segment's header, before its first record.
 pub(crate) const SEGMENT_HEAD_BYTES: u64 = 80;
 const MAGIC: &[u8; 8] = b"TWLOGSEG";
+/// Highest base of a segment: sums of addresses stay far from the end of 64 bits.
+pub(crate) const BASE_MAX: u64 = 1 << 62;
 /// Version of the format of segments and `meta`.
 pub(crate) const VERSION: u16 = 1;
 const NO_BASE: u64 = u64::MAX;
@@ -88,7 +91,7 @@ impl SegmentHead {
         let n_partitions = fields.u32()?;
         let log_id = fields.u64()?;
         let base = fields.u64()?;
-        let capacity_bytes = fields.u64()?;
+        let capacity_bytes = fields.u64().filter(|n| *n <= BASE_MAX)?;
         let previous = Previous {
             base: fields.u64()?,
             end: fields.u64()?,
@@ -118,7 +121,8 @@ pub(crate) fn base_of(name: &str) -> Option<u64> {
         .strip_suffix(".seg")
         .filter(|digits| digits.len() == 16)?;
     let base = u64::from_str_radix(digits, 16).ok()?;
-    (file_name(base) == name).then_some(base)
+    let plausible = base <= BASE_MAX && base.is_multiple_of(ALIGN);
+    (plausible && file_name(base) == name).then_some(base)
 }
 
 /// A segment that can be read.
@@ -203,13 +207,15 @@ mod tests {
 
     #[test]
     fn a_segment_is_found_by_its_name() {
-        assert_eq!(base_of(&file_name(0x4_00ab)), Some(0x4_00ab));
+        assert_eq!(base_of(&file_name(0x4_00a8)), Some(0x4_00a8));
         for name in [
             "1.seg",
             "00000000000400AB.seg",
             "+000000000000001.seg",
             "meta",
             "00000000000400ab.seg.tmp",
+            "00000000000400ab.seg",
+            "8000000000000000.seg",
         ] {
             assert_eq!(base_of(name), None, "{name}");
         }

@@ -17,6 +17,9 @@ use crate::{Header, Metrics, Offset, Record, TopicPartition};
 
 /// What is read at once, in bytes; more only for a single larger record.
 pub(crate) const WINDOW_BYTES: u64 = 1 << 20;
+/// What is said of a hole.
+pub(crate) const NO_RECORD: &str =
+    "no record stands here: damage, or a write that was cut short and never acknowledged";
 /// Most holes that are remembered one by one.
 const HOLES_MAX: usize = 10_000;
 
@@ -174,9 +177,7 @@ impl Segments {
                 records.extend(self.record(&segment, head, &body));
             }
             Found::Record(..) => {}
-            Found::Hole { start, end } => {
-                self.report(&segment, start, end - start, "no record stands here")
-            }
+            Found::Hole { start, end } => self.report(&segment, start, end - start, NO_RECORD),
         })?;
         Ok(Step {
             records,

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use telemetry::RecordTime;
 use tempfile::TempDir;
 
+mod crash;
+mod damage;
+
 use super::*;
 use crate::{Consumer, Fetched, Header, Kind, Partition, RequestHash};
 

@@ -47,6 +47,8 @@ struct State {
     space: Space,
     /// Grows with each power cut; handles of an earlier life are dead.
     life: u64,
+    /// Calls until nothing answers any more.
+    n_calls_left: Option<u64>,
     next_id: u64,
     names: BTreeMap<String, u64>,
     durable_names: BTreeMap<String, u64>,
@@ -88,6 +90,7 @@ impl SimDisk {
                 total_bytes: 1 << 40,
             },
             life: 0,
+            n_calls_left: None,
             next_id: 0,
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
@@ -108,6 +111,11 @@ impl SimDisk {
     /// What the disk says it has left. Writes do not use it up.
     pub fn set_free_bytes(&self, free_bytes: u64) {
         self.state.lock().space.free_bytes = free_bytes;
+    }
+
+    /// From the `n_calls`-th call on nothing answers, until the power is cut: a crash in the middle of an operation.
+    pub fn fail_after(&self, n_calls: u64) {
+        self.state.lock().n_calls_left = Some(n_calls);
     }
 
     /// Cuts the power and gives the disk as the next process finds it, without faults. Old handles fail from here on.
@@ -166,6 +174,12 @@ impl SimDisk {
         let mut state = self.state.lock();
         if state.life != self.life {
             return Err(eio("the power was cut"));
+        }
+        if let Some(n_left) = &mut state.n_calls_left {
+            if *n_left == 0 {
+                return Err(eio("nothing answers"));
+            }
+            *n_left -= 1;
         }
         act(&mut state)
     }
@@ -349,6 +363,7 @@ impl State {
     fn lose_power(&mut self) {
         self.life += 1;
         self.faults = DiskFaults::default();
+        self.n_calls_left = None;
         let n_kept = self.seeded.below(self.renamed.len() as u64 + 1) as usize;
         for change in self.renamed.drain(..).take(n_kept) {
             change.apply(&mut self.durable_names);
