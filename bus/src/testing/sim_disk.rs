@@ -25,6 +25,8 @@ pub struct SimDisk {
 pub struct DiskFaults {
     /// An fsync fails: part of what was written is durable, the rest never will be, and the next fsync says OK.
     pub sync_eio: f64,
+    /// An fsync says OK and does nothing: what an acknowledgement before the fsync is worth.
+    pub sync_lies: f64,
     /// A write puts down a part and fails with EIO.
     pub write_eio: f64,
     /// A write puts down a part and fails with ENOSPC.
@@ -332,8 +334,10 @@ impl SimFile {
                 content.keep_some(&mut state.seeded);
                 return Err(eio("fsync"));
             }
-            content.durable.clone_from(&content.seen);
-            content.pending.clear();
+            if !state.fault(|faults| faults.sync_lies) {
+                content.durable.clone_from(&content.seen);
+                content.pending.clear();
+            }
             Ok(())
         })
     }

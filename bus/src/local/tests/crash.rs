@@ -180,6 +180,27 @@ fn after_a_power_cut_every_acknowledged_record_is_there() {
     }
 }
 
+/// The mutant of the test above: it must be able to see an acknowledgement that no fsync stands behind.
+#[test]
+#[should_panic(expected = "acknowledged and lost")]
+fn an_acknowledgement_without_an_fsync_is_seen() {
+    for seed in 0..SEEDS {
+        block_on(async {
+            let mut run = Run::new(seed, Durability::Fsync);
+            let log = run.open().expect("opens");
+            run.live(&log, 5).await;
+            run.disk.set_faults(DiskFaults {
+                sync_lies: 1.0,
+                ..DiskFaults::default()
+            });
+            run.live(&log, 5).await;
+            run.disk = run.disk.cut_power();
+            let log = run.open().expect("opens");
+            run.check(&log).await;
+        });
+    }
+}
+
 #[test]
 fn after_a_kill_nothing_is_lost_without_fsync_either() {
     for seed in 0..SEEDS / 3 {
@@ -208,6 +229,7 @@ fn nothing_is_acknowledged_on_a_failing_disk_that_a_power_cut_takes() {
                     write_eio: probability / 2.0,
                     write_enospc: probability / 2.0,
                     name_eio: probability / 4.0,
+                    ..DiskFaults::default()
                 });
                 for _ in 0..20 {
                     run.live(&log, 1).await;
