@@ -1,1 +1,9 @@
+//! What Tracewell costs, measured beside references in the same run.
+//!
+//! In: a seed. Out: tables on stdout. Nothing here decides whether a figure is good; docs/benchmarks.md says what each means.
 
+pub mod corpus;
+pub mod cost;
+pub mod load;
+pub mod rng;
+pub mod table;
