@@ -1,0 +1,3 @@
+//! The seams: what the traits promise, executable, run on every implementation.
+
+mod blocks;
