@@ -1,0 +1,50 @@
+//! Rules of the contract that a test breaks on purpose: each must be noticed by the simulation.
+
+use super::entry::LedgerEntry;
+use super::seen::RequestKey;
+use crate::Offset;
+
+/// One broken rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mutant {
+    #[default]
+    None,
+    /// An epoch is committed when it is sealed, before its effects are acked.
+    CommitBeforeEffects,
+    /// Every record that was read is committed at once.
+    AutoCommit,
+    /// Reading begins again at the epoch's end instead of at what is open.
+    FromPresent,
+    /// Nothing is remembered beside the log.
+    NoLedger,
+    /// Of the ledger only the newest entry is loaded.
+    NewestEntryOnly,
+    /// A re-sent request counts as a new one.
+    HashesIgnored,
+    /// An idle owner appends nothing.
+    NoTicks,
+}
+
+impl Mutant {
+    pub(super) fn key(self, key: RequestKey, offset: Offset) -> RequestKey {
+        match self {
+            Self::HashesIgnored => RequestKey(u128::from(offset.0)),
+            _ => key,
+        }
+    }
+
+    pub(super) fn entry(self, mut entry: LedgerEntry) -> LedgerEntry {
+        match self {
+            Self::FromPresent => entry.first_offset = entry.end_offset,
+            Self::NewestEntryOnly => {
+                entry.chain.drain(..entry.chain.len().saturating_sub(1));
+            }
+            Self::NoLedger => {
+                entry.chain.clear();
+                entry.seen.clear();
+            }
+            _ => {}
+        }
+        entry
+    }
+}

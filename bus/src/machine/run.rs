@@ -1,0 +1,108 @@
+//! The loop: records in order to the machine, seals in order to the effects, commits in order to the log, and ticks when nobody else speaks.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use telemetry::{RecordTime, Tenant};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Durable, Effects, Machine, RunError, TakenOver};
+use crate::{Consumer, Draft, Fetched, Header, Kind, Log, Record, RequestHash, TopicPartition};
+
+/// Monotonic time without a record, at the end of the log, after which the owner appends a tick.
+pub const TICK_AFTER: Duration = Duration::from_secs(1);
+
+/// Feeds one partition, taken over by [`super::take_over`], to its machine. Returns when `stop` fires: what is not committed is read again.
+///
+/// # Errors
+/// When the machine stopped, or the log or an effect failed. The partition can then be taken over anew.
+pub async fn run<L: Log, M: Machine, E: Effects<M>>(
+    log: &L,
+    of: TopicPartition,
+    taken: TakenOver<L::Consumer>,
+    machine: &mut M,
+    effects: &mut E,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let TakenOver { mut consumer, pending, mut at_end, .. } = taken;
+    apply(pending, machine, effects, stop).await?;
+    if at_end {
+        say(log, effects.control(machine)).await?;
+    }
+    let mut quiet_since = Instant::now();
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            durable = effects.durable() => commit(log, of, durable?, effects).await?,
+            fetched = consumer.next() => match fetched? {
+                Fetched::Records(records) => {
+                    at_end = false;
+                    apply(records, machine, effects, stop).await?;
+                }
+                Fetched::End => {
+                    at_end = true;
+                    quiet_since = Instant::now();
+                    say(log, effects.control(machine)).await?;
+                }
+            },
+            () = sleep_until(quiet_since + TICK_AFTER), if at_end => {
+                say(log, Some(tick(of))).await?;
+                quiet_since = Instant::now();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Applies records one by one, leaving the thread to others in between.
+async fn apply<M: Machine, E: Effects<M>>(
+    records: Vec<Record>,
+    machine: &mut M,
+    effects: &mut E,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    for record in records {
+        if let Some(seal) = machine.apply(&record)? {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                written = effects.write(seal) => written?,
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+async fn commit<L: Log, M: Machine, E: Effects<M>>(
+    log: &L,
+    of: TopicPartition,
+    durable: Durable,
+    effects: &mut E,
+) -> Result<(), RunError> {
+    log.commit(of, durable.commit).await?;
+    effects.committed(durable).await?;
+    Ok(())
+}
+
+async fn say<L: Log>(log: &L, draft: Option<Draft>) -> Result<(), RunError> {
+    if let Some(draft) = draft {
+        log.append(vec![draft]).await?;
+    }
+    Ok(())
+}
+
+/// Says that a second passed without a record.
+#[must_use]
+pub fn tick(to: TopicPartition) -> Draft {
+    let header = Header {
+        tenant: Tenant::default_tenant(),
+        kind: Kind::Tick,
+        accepted_at: RecordTime::default(),
+        n_items: 0,
+        request_hash: RequestHash(0),
+        part: 0,
+        historic: false,
+    };
+    Draft { to, header, payload: Bytes::new() }
+}
