@@ -448,3 +448,6 @@ fn unavailable(cause: impl Into<BoxError>) -> BlocksError {
 fn told(path: &Path, cause: impl std::fmt::Display) -> BlocksError {
     BlocksError::Unavailable(format!("{}: {cause}", path.display()).into())
 }
+
+#[cfg(test)]
+mod tests;
