@@ -5,5 +5,7 @@
 pub mod corpus;
 pub mod cost;
 pub mod load;
+pub mod product;
 pub mod rng;
+pub mod section;
 pub mod table;

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 pub use outcome::Outcome;
 
-use crate::corpus::{Corpus, Spec, TraceSpans};
+use crate::corpus::{Corpus, Spec};
 use replay::Replay;
 
 /// How spans are sent.
@@ -42,9 +42,14 @@ pub struct Plan {
     /// Spans in a request.
     #[arg(long, default_value_t = 512)]
     pub request_spans: usize,
-    /// Spans that are made before the start and then repeated.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Spans of the corpus, whole traces.
     #[arg(long, default_value_t = 100_000)]
     pub corpus_spans: u64,
+    /// Spans with ids of their own that are made before the start, unless `renew` makes them as they are sent; at least the corpus.
+    #[arg(long, default_value_t = 0)]
+    pub distinct_spans: u64,
     /// Spans to send in all.
     #[arg(long, default_value_t = 1_000_000)]
     pub spans: u64,
@@ -74,7 +79,9 @@ impl Plan {
             protocol,
             gzip: false,
             request_spans: 512,
+            seed: 7,
             corpus_spans: 100_000,
+            distinct_spans: 0,
             spans: 1_000_000,
             seconds: 600,
             connections: 4,
@@ -88,14 +95,10 @@ impl Plan {
     #[must_use]
     pub fn corpus(&self) -> Corpus {
         let spec = Spec {
-            trace_spans: TraceSpans::About49,
+            seed: self.seed,
             ..Spec::shop(self.request_spans)
         };
-        if self.renew {
-            Corpus::of_whole_traces(spec, self.corpus_spans)
-        } else {
-            Corpus::of_spans(spec, self.corpus_spans)
-        }
+        Corpus::of_whole_traces(spec, self.corpus_spans)
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -108,7 +111,9 @@ impl Plan {
             format!("--target={}", self.target),
             format!("--protocol={protocol}"),
             format!("--request-spans={}", self.request_spans),
+            format!("--seed={}", self.seed),
             format!("--corpus-spans={}", self.corpus_spans),
+            format!("--distinct-spans={}", self.distinct_spans),
             format!("--spans={}", self.spans),
             format!("--seconds={}", self.seconds),
             format!("--connections={}", self.connections),

@@ -1,5 +1,6 @@
 //! `tracewell-bench [SECTIONS]`: measures and prints tables. `tracewell-bench load …` is the load generator that it starts beside itself.
 
+use bench::section::{Section, Settings};
 use clap::{Parser, Subcommand};
 
 /// What Tracewell costs, beside references in the same run
@@ -8,6 +9,11 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// What to measure; everything without any
+    #[arg(value_enum)]
+    sections: Vec<Section>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
@@ -17,8 +23,16 @@ enum Verb {
 }
 
 fn main() -> anyhow::Result<()> {
-    match Cli::parse().verb {
-        Some(Verb::Load(plan)) => bench::load::generate(plan),
-        None => Ok(()),
+    let cli = Cli::parse();
+    if let Some(Verb::Load(plan)) = cli.verb {
+        return bench::load::generate(plan);
     }
+    let sections = if cli.sections.is_empty() {
+        Section::ALL.to_vec()
+    } else {
+        cli.sections
+    };
+    sections
+        .iter()
+        .try_for_each(|section| section.run(&cli.settings))
 }

@@ -7,7 +7,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use parking_lot::Mutex;
 
 use super::Plan;
-use crate::corpus::Request;
+use crate::corpus::{Corpus, Request};
 
 /// A request to send.
 #[derive(Debug, Clone)]
@@ -18,19 +18,30 @@ pub(crate) struct Body {
     pub(crate) due: Duration,
 }
 
-/// A corpus, repeated until the plan's spans are sent.
+/// Requests, repeated until the plan's spans are sent.
 pub(crate) struct Replay(Mutex<State>);
 
 struct State {
-    requests: Vec<Request>,
-    /// Bodies that never change: those of a plan without new ids.
-    fixed: Vec<Bytes>,
-    gzip: Option<Compressor>,
-    next: usize,
-    round: u64,
+    source: Source,
     n_sent: u64,
     spans: u64,
     rate: u64,
+}
+
+/// Where the next body comes from.
+enum Source {
+    /// Made before the start, and repeated as they are: costs the generator next to nothing.
+    Made {
+        bodies: Vec<(u32, Bytes)>,
+        next: usize,
+    },
+    /// Made as they are sent, with new ids in each round.
+    Renewed {
+        requests: Vec<Request>,
+        gzip: Option<Compressor>,
+        next: usize,
+        round: u64,
+    },
 }
 
 impl Replay {
@@ -39,21 +50,21 @@ impl Replay {
         let mut gzip = plan
             .gzip
             .then(|| Compressor::new(CompressionLvl::fastest()));
-        let fixed = if plan.renew {
-            Vec::new()
+        let source = if plan.renew {
+            Source::Renewed {
+                requests: corpus.requests,
+                gzip,
+                next: 0,
+                round: 0,
+            }
         } else {
-            corpus
-                .requests
-                .iter()
-                .map(|request| body(&request.bytes, gzip.as_mut()))
-                .collect()
+            Source::Made {
+                bodies: made(corpus, plan.distinct_spans, gzip.as_mut()),
+                next: 0,
+            }
         };
         Self(Mutex::new(State {
-            requests: corpus.requests,
-            fixed,
-            gzip,
-            next: 0,
-            round: 0,
+            source,
             n_sent: 0,
             spans: plan.spans,
             rate: plan.rate,
@@ -66,29 +77,61 @@ impl Replay {
         if state.n_sent >= state.spans {
             return None;
         }
-        if state.next == state.requests.len() {
-            state.next = 0;
-            state.round += 1;
-        }
-        let request = &mut state.requests[state.next];
-        let bytes = match state.fixed.get(state.next) {
-            Some(bytes) => bytes.clone(),
-            None => {
-                request.renew(state.round);
-                body(&request.bytes, state.gzip.as_mut())
-            }
-        };
+        let (n_spans, bytes) = state.source.next();
         let due_ns = (state.n_sent * 1_000_000_000)
             .checked_div(state.rate)
             .unwrap_or(0);
-        state.next += 1;
-        state.n_sent += u64::from(request.n_spans);
+        state.n_sent += u64::from(n_spans);
         Some(Body {
-            n_spans: request.n_spans,
+            n_spans,
             bytes,
             due: Duration::from_nanos(due_ns),
         })
     }
+}
+
+impl Source {
+    fn next(&mut self) -> (u32, Bytes) {
+        match self {
+            Self::Made { bodies, next } => {
+                let made = bodies[*next].clone();
+                *next = (*next + 1) % bodies.len();
+                made
+            }
+            Self::Renewed {
+                requests,
+                gzip,
+                next,
+                round,
+            } => {
+                let request = &mut requests[*next];
+                request.renew(*round);
+                let made = (request.n_spans, body(&request.bytes, gzip.as_mut()));
+                *next += 1;
+                if *next == requests.len() {
+                    (*next, *round) = (0, *round + 1);
+                }
+                made
+            }
+        }
+    }
+}
+
+/// The corpus in as many rounds, each with its own ids, as make `distinct_spans`; at least one.
+fn made(
+    mut corpus: Corpus,
+    distinct_spans: u64,
+    mut gzip: Option<&mut Compressor>,
+) -> Vec<(u32, Bytes)> {
+    let n_rounds = distinct_spans.div_ceil(corpus.n_spans).max(1);
+    let mut bodies = Vec::new();
+    for round in 0..n_rounds {
+        for request in &mut corpus.requests {
+            request.renew(round);
+            bodies.push((request.n_spans, body(&request.bytes, gzip.as_deref_mut())));
+        }
+    }
+    bodies
 }
 
 fn body(bytes: &[u8], gzip: Option<&mut Compressor>) -> Bytes {
@@ -126,25 +169,36 @@ mod tests {
         });
         let bodies: Vec<Body> = std::iter::from_fn(|| replay.next()).collect();
         let n_spans: u64 = bodies.iter().map(|body| u64::from(body.n_spans)).sum();
-        assert_eq!(n_spans, 10_000);
+        assert!((10_000..10_016).contains(&n_spans), "{n_spans} spans");
         assert_eq!(bodies[1].due, Duration::from_millis(16));
+    }
+
+    #[track_caller]
+    fn check_distinct(plan: &Plan, distinct_spans: std::ops::Range<u64>) {
+        let replay = Replay::new(plan);
+        let mut bodies: Vec<Body> = std::iter::from_fn(|| replay.next()).collect();
+        bodies.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+        bodies.dedup_by(|a, b| a.bytes == b.bytes);
+        let found: u64 = bodies.iter().map(|body| u64::from(body.n_spans)).sum();
+        assert!(distinct_spans.contains(&found), "{found} distinct spans");
     }
 
     #[test]
     fn with_new_ids_no_body_comes_twice_and_without_they_repeat() {
-        let bodies = |renew| {
-            let replay = Replay::new(&Plan { renew, ..plan() });
-            let mut bodies: Vec<Bytes> = std::iter::from_fn(|| replay.next())
-                .map(|body| body.bytes)
-                .collect();
-            let n_bodies = bodies.len();
-            bodies.sort();
-            bodies.dedup();
-            (n_bodies, bodies.len())
-        };
-        let (n_bodies, n_different) = bodies(true);
-        assert_eq!(n_bodies, n_different);
-        let (n_bodies, n_different) = bodies(false);
-        assert!(n_different * 4 < n_bodies, "{n_different} of {n_bodies}");
+        check_distinct(
+            &Plan {
+                renew: true,
+                ..plan()
+            },
+            10_000..10_016,
+        );
+        check_distinct(
+            &Plan {
+                distinct_spans: 4_001,
+                ..plan()
+            },
+            4_001..6_500,
+        );
+        check_distinct(&plan(), 2_000..2_600);
     }
 }

@@ -1,0 +1,72 @@
+//! The sections of `make bench`: each measures one part and prints its tables.
+
+mod overload;
+mod whole;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::table::Table;
+
+/// One part to be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// The real binary: OTLP in, durable, assembled, stored.
+    Whole,
+    /// The real binary with more load than it can take.
+    Overload,
+}
+
+/// How much is measured, and with what beside it.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Times that each side of a comparison is run
+    #[arg(long, default_value_t = 7)]
+    pub rounds: usize,
+    /// Part of the full amount of work, for a quick look
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// The server's binary; without it the one beside this program
+    #[arg(long, env = "TRACEWELL_BIN")]
+    pub server: Option<PathBuf>,
+}
+
+impl Settings {
+    /// `full` at the chosen scale, at least 1.
+    #[must_use]
+    pub fn scaled(&self, full: u64) -> u64 {
+        ((full as f64 * self.scale) as u64).max(1)
+    }
+
+    /// The binary to measure, if it was built.
+    fn server_binary(&self) -> Option<PathBuf> {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("tracewell"));
+        self.server
+            .clone()
+            .or_else(beside)
+            .filter(|path| path.exists())
+    }
+}
+
+impl Section {
+    pub const ALL: [Self; 2] = [Self::Whole, Self::Overload];
+
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// When the measurement could not be made. A bad figure is no error.
+    pub fn run(self, settings: &Settings) -> anyhow::Result<()> {
+        match self {
+            Self::Whole => whole::run(settings),
+            Self::Overload => overload::run(settings),
+        }
+    }
+}
+
+/// Says that a section could not be measured, and why.
+fn absent(section: &str, why: &str) -> anyhow::Result<()> {
+    Ok(Table::new(format!("{section}: absent ({why})"), &[]).print()?)
+}
+
+const NO_SERVER: &str = "no tracewell beside this program: cargo build --profile dist -p tracewell-server, or TRACEWELL_BIN";
