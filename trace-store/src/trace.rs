@@ -1,9 +1,13 @@
 //! A trace as the store takes it and gives it back.
 
+mod merge;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use telemetry::{ShardTime, Tenant, TraceId};
+
+pub use merge::merge_parts;
 
 /// What decided that a trace is kept, and how probable that was (W3C `ot=th`; sampling thresholds have 56 bits).
 #[derive(Debug, Clone, PartialEq, Eq)]

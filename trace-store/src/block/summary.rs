@@ -1,0 +1,134 @@
+//! A trace looked through once: everything that its row says of it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use telemetry::wire::{SpanView, StatusCode, TraceWalker, TracesView, WalkError, WalkLimits};
+
+use super::draft::{Draft, Spans, flags};
+use super::filter_bits;
+use super::index::Row;
+use super::names::NamedOperation;
+use crate::KeptTrace;
+use crate::filter::service_of;
+use crate::tags::{self, Level};
+
+/// Makes rows of traces. Reuses its memory, and strings that many traces have.
+pub(crate) struct Summarizer {
+    walker: TraceWalker,
+    strings: HashSet<Arc<str>>,
+    hashes: Vec<u64>,
+}
+
+impl Summarizer {
+    pub(crate) fn new() -> Self {
+        Self {
+            walker: TraceWalker::new(),
+            strings: HashSet::new(),
+            hashes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn draft(&mut self, trace: &KeptTrace) -> Result<Draft, WalkError> {
+        let Self {
+            walker,
+            strings,
+            hashes,
+        } = self;
+        let view = walker.walk(&trace.traces_data, &WalkLimits::trusted())?;
+        let mut shared = |text: &str| match strings.get(text) {
+            Some(string) => Arc::clone(string),
+            None => {
+                let string: Arc<str> = text.into();
+                strings.insert(Arc::clone(&string));
+                string
+            }
+        };
+        let operations: BTreeSet<(&str, &str, u8)> = view
+            .spans()
+            .map(|span| (service_of(&span), span.name(), span.kind() as u8))
+            .collect();
+        let operations = operations
+            .into_iter()
+            .map(|(service, name, kind)| NamedOperation {
+                service: shared(service),
+                name: shared(name),
+                kind,
+            });
+        let mut operations: Vec<NamedOperation> = operations.collect();
+        operations.sort_unstable();
+        hash_tags(&view, hashes);
+        Ok(Draft {
+            row: Row {
+                id: trace.id,
+                threshold: trace.sampling.threshold,
+                threshold_in: trace.sampling.threshold_in,
+                flags: flags(&trace.sampling, trace.late),
+                ..row_of(&view)
+            },
+            rule: Arc::clone(&trace.sampling.rule),
+            root: root_of(&view).map(|root| (shared(service_of(&root)), shared(root.name()))),
+            operations,
+            filter: filter_bits::build(hashes).into(),
+            spans: Spans::Raw(trace.traces_data.clone()),
+        })
+    }
+}
+
+fn row_of(view: &TracesView<'_>) -> Row {
+    let mut row = Row {
+        start_unix_ns: u64::MAX,
+        span_min_ns: u64::MAX,
+        ..Row::default()
+    };
+    for span in view.spans() {
+        let duration_ns = span.duration_ns();
+        row.start_unix_ns = row.start_unix_ns.min(span.start_unix_ns());
+        row.start_last_unix_ns = row.start_last_unix_ns.max(span.start_unix_ns());
+        row.end_last_unix_ns = row.end_last_unix_ns.max(span.end_unix_ns());
+        row.span_min_ns = row.span_min_ns.min(duration_ns);
+        row.span_max_ns = row.span_max_ns.max(duration_ns);
+        row.n_spans = row.n_spans.saturating_add(1);
+        row.n_errors = row
+            .n_errors
+            .saturating_add((span.status_code() == StatusCode::Error).into());
+        row.kinds |= 1 << span.kind() as u8;
+        row.statuses |= 1 << span.status_code() as u8;
+    }
+    if row.n_spans == 0 {
+        (row.start_unix_ns, row.span_min_ns) = (0, 0);
+    }
+    row
+}
+
+/// The earliest span without a parent; of equal ones the first.
+fn root_of<'a>(view: &TracesView<'a>) -> Option<SpanView<'a>> {
+    view.spans()
+        .filter(|span| span.parent_span_id().is_none())
+        .min_by_key(SpanView::start_unix_ns)
+}
+
+/// Hashes of all tags. Those of a resource or scope are taken once for the spans that follow each other in it.
+fn hash_tags(view: &TracesView<'_>, hashes: &mut Vec<u64>) {
+    hashes.clear();
+    let mut before = None;
+    for span in view.spans() {
+        let place = span.place();
+        let mut add = |key: &str, value: telemetry::wire::ValueView<'_>| {
+            hashes.push(tags::hash(key, &value.text()));
+            ControlFlow::Continue(())
+        };
+        let here = (place.resource_spans_start, place.scope_spans_start);
+        let levels: &[Level] = match before {
+            Some(there) if there == here => &[Level::Span],
+            Some((resource, _)) if resource == here.0 => &[Level::Span, Level::Scope],
+            _ => &[Level::Span, Level::Scope, Level::Resource],
+        };
+        let added = levels
+            .iter()
+            .try_for_each(|level| tags::each_of(*level, &span, &mut add));
+        debug_assert!(added.is_continue(), "adding never breaks");
+        before = Some(here);
+    }
+}

@@ -1,0 +1,239 @@
+//! Rows become the body of a block.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::dictionary;
+use super::draft::{Draft, Spans};
+use super::filter_bits;
+use super::index::{Index, PART, Row};
+use super::input::DecodeError;
+use super::layout::{BodyWriter, ROW_RAW_BYTES_MAX, ROWS_MAX, Section};
+use super::meta::Meta;
+use super::names::Names;
+
+/// Why rows do not become a block.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("{what} is {count}, over the limit of {count_max} for one block")]
+    TooLarge {
+        what: &'static str,
+        count: u64,
+        count_max: u64,
+    },
+    #[error("a trace's spans do not compress: {0}")]
+    Compress(#[from] std::io::Error),
+    #[error(transparent)]
+    Limit(#[from] DecodeError),
+}
+
+/// A body, and of its meta what the rows say.
+pub(crate) struct Built {
+    pub(crate) body: Bytes,
+    pub(crate) meta: Meta,
+}
+
+/// Builds a block of rows that are in their order: by id, then late ones last.
+pub(crate) fn build(drafts: Vec<Draft>, level: i32) -> Result<Built, BuildError> {
+    limit("count of traces", drafts.len() as u64, ROWS_MAX.into())?;
+    let meta = meta_of(&drafts);
+    let names = names_of(&drafts);
+    let frames = Frames::pack(&drafts, level)?;
+    let mut filters = Vec::new();
+    drafts
+        .iter()
+        .for_each(|draft| filters.extend(draft.filter.iter()));
+    limit(
+        "length of tag filters",
+        filters.len() as u64,
+        u32::MAX.into(),
+    )?;
+    let rows = drafts
+        .iter()
+        .zip(&frames.packed)
+        .map(|(draft, packed)| located(draft, packed, &names));
+    let index = Index::of(
+        rows.collect::<Option<Vec<_>>>()
+            .ok_or(DecodeError("a row has a name that its block has not"))?
+            .into_iter(),
+    );
+    let mut ids = drafts
+        .iter()
+        .map(|draft| filter_bits::id_hash(draft.row.id))
+        .collect();
+
+    let mut body = BodyWriter::new();
+    body.append(
+        Section::Dictionaries,
+        &dictionary::encode(&frames.dictionaries)?,
+    )?;
+    body.append(Section::Frames, &frames.bytes)?;
+    body.append(Section::Names, &names.encode()?)?;
+    body.append(Section::Index, &index.encode())?;
+    body.append(Section::TagFilters, &filters)?;
+    body.append(Section::IdFilter, &filter_bits::build(&mut ids))?;
+    Ok(Built {
+        body: body.finish(drafts.len() as u32).into(),
+        meta,
+    })
+}
+
+fn meta_of(drafts: &[Draft]) -> Meta {
+    let rows = || drafts.iter().map(|draft| &draft.row);
+    Meta {
+        n_rows: drafts.len() as u64,
+        n_parts: rows().filter(|row| row.flags & PART != 0).count() as u64,
+        n_spans: rows().map(|row| u64::from(row.n_spans)).sum(),
+        start_first_unix_ns: rows()
+            .map(|row| row.start_unix_ns)
+            .min()
+            .unwrap_or_default(),
+        start_last_unix_ns: rows()
+            .map(|row| row.start_last_unix_ns)
+            .max()
+            .unwrap_or_default(),
+        ..Meta::default()
+    }
+}
+
+fn names_of(drafts: &[Draft]) -> Names {
+    let mut strings = BTreeSet::new();
+    let mut operations = BTreeSet::new();
+    let mut add = |string: &Arc<str>| {
+        if !strings.contains(string) {
+            strings.insert(Arc::clone(string));
+        }
+    };
+    for draft in drafts {
+        add(&draft.rule);
+        if let Some((service, name)) = &draft.root {
+            add(service);
+            add(name);
+        }
+        for operation in &draft.operations {
+            if !operations.contains(operation) {
+                add(&operation.service);
+                add(&operation.name);
+                operations.insert(operation.clone());
+            }
+        }
+    }
+    Names::of(strings, operations)
+}
+
+fn located(draft: &Draft, packed: &Packed, names: &Names) -> Option<(Row, Vec<u32>)> {
+    let root = match &draft.root {
+        Some((service, name)) => (Some(names.idx_of(service)?), Some(names.idx_of(name)?)),
+        None => (None, None),
+    };
+    let row = Row {
+        rule: names.idx_of(&draft.rule)?,
+        root_service: root.0,
+        root_name: root.1,
+        frame_bytes: packed.frame_bytes,
+        raw_bytes: packed.raw_bytes,
+        frame_crc: packed.crc,
+        dictionary: packed.dictionary,
+        filter_bytes: draft.filter.len() as u32,
+        ..draft.row
+    };
+    let operations = draft
+        .operations
+        .iter()
+        .map(|operation| names.idx_of_operation(operation))
+        .collect::<Option<_>>()?;
+    Some((row, operations))
+}
+
+/// The frames section, and where each row is in it.
+struct Frames {
+    bytes: Vec<u8>,
+    dictionaries: Vec<Bytes>,
+    packed: Vec<Packed>,
+}
+
+struct Packed {
+    frame_bytes: u32,
+    raw_bytes: u32,
+    crc: u32,
+    dictionary: Option<u32>,
+}
+
+impl Frames {
+    /// Compresses what is raw with a dictionary of the raw rows; copies what is a frame already.
+    fn pack(drafts: &[Draft], level: i32) -> Result<Self, BuildError> {
+        let raws: Vec<Bytes> = drafts.iter().filter_map(Draft::raw).cloned().collect();
+        let own = dictionary::of(&raws);
+        let mut compressor = match &own {
+            Some(dictionary) => zstd::bulk::Compressor::with_dictionary(level, dictionary)?,
+            None => zstd::bulk::Compressor::new(level)?,
+        };
+        let mut frames = Self {
+            bytes: Vec::new(),
+            dictionaries: own.iter().cloned().collect(),
+            packed: Vec::with_capacity(drafts.len()),
+        };
+        for draft in drafts {
+            let packed = match &draft.spans {
+                Spans::Raw(raw) => {
+                    limit("length of a trace", raw.len() as u64, ROW_RAW_BYTES_MAX)?;
+                    let frame = compressor.compress(raw)?;
+                    let crc = crc32c::crc32c(&frame);
+                    frames.append(&frame, raw.len() as u32, crc, own.as_ref())
+                }
+                Spans::Frame {
+                    frame,
+                    raw_bytes,
+                    crc,
+                    dictionary,
+                } => frames.append(frame, *raw_bytes, *crc, dictionary.as_ref()),
+            };
+            frames.packed.push(packed);
+        }
+        Ok(frames)
+    }
+
+    fn append(
+        &mut self,
+        frame: &[u8],
+        raw_bytes: u32,
+        crc: u32,
+        dictionary: Option<&Bytes>,
+    ) -> Packed {
+        self.bytes.extend(frame);
+        let dictionary = dictionary.map(|dictionary| self.dictionary_idx(dictionary));
+        Packed {
+            frame_bytes: frame.len() as u32,
+            raw_bytes,
+            crc,
+            dictionary,
+        }
+    }
+
+    /// Rows of one input come in no order, but clones of its dictionary share their bytes: comparing begins with the address.
+    fn dictionary_idx(&mut self, dictionary: &Bytes) -> u32 {
+        let same = |known: &Bytes| {
+            known.len() == dictionary.len()
+                && (known.as_ptr() == dictionary.as_ptr() || known == dictionary)
+        };
+        let idx = self.dictionaries.iter().position(same).unwrap_or_else(|| {
+            self.dictionaries.push(dictionary.clone());
+            self.dictionaries.len() - 1
+        });
+        idx as u32
+    }
+}
+
+fn limit(what: &'static str, count: u64, count_max: u64) -> Result<(), BuildError> {
+    if count <= count_max {
+        Ok(())
+    } else {
+        Err(BuildError::TooLarge {
+            what,
+            count,
+            count_max,
+        })
+    }
+}

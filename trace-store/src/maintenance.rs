@@ -1,0 +1,254 @@
+//! What the store does by itself: merge what is small, delete what is old, over the limit, or hidden. In: time. Out: fewer and larger blocks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use blocks::{BlockName, BlockStore, BlocksError};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::TraceStore;
+use crate::block::read::ReadError;
+use crate::catalog::KnownBlock;
+use crate::compact::CompactError;
+
+/// A jump of the wall clock by more than this is not believed at once.
+const JUMP_MS: i64 = 3_600_000;
+/// Readings that confirm a jump.
+const CONFIRMATIONS: u32 = 3;
+/// Time between readings that count, in ms.
+const CONFIRMATION_INTERVAL_MS: u128 = 60_000;
+
+/// What one round of maintenance did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Maintained {
+    pub n_merges: usize,
+    pub n_expired: usize,
+    /// Blocks that went into a merge and are deleted now.
+    pub n_deleted: usize,
+}
+
+/// What maintenance remembers from round to round.
+#[derive(Debug, Default)]
+pub struct Maintenance {
+    /// Blocks that could not be merged.
+    damaged: BTreeSet<BlockName>,
+    /// Blocks that were hidden in the round before: whoever was reading them then is done.
+    hidden_before: BTreeSet<BlockName>,
+    wall: Mutex<BelievedWall>,
+}
+
+impl TraceStore {
+    /// Does a round each `maintenance_interval` until `stop`. A round that fails is told and tried again.
+    pub async fn run_maintenance(&self, stop: CancellationToken) {
+        let mut maintenance = Maintenance::default();
+        self.warm().await;
+        loop {
+            let rested = tokio::time::sleep(self.inner.config.maintenance_interval);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = rested => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                done = self.maintain(&mut maintenance) => match done {
+                    Ok(done) if done == Maintained::default() => {}
+                    Ok(done) => tracing::info!(code = "TW5110", ?done, "blocks maintained"),
+                    Err(error) => tracing::error!(code = "TW5111", %error, "maintenance of blocks failed; it is tried again"),
+                },
+            }
+        }
+    }
+
+    /// Reads the light part of every block, so that the first question need not.
+    async fn warm(&self) {
+        let blocks: Vec<Arc<KnownBlock>> = self.inner.catalog.read().visible().cloned().collect();
+        for block in blocks {
+            if let Err(error) = self.inner.reader.gist(&block.name, block.size_bytes).await {
+                self.told_unreadable(&block.name, &error);
+            }
+        }
+    }
+
+    /// One round.
+    ///
+    /// # Errors
+    /// When the block store refuses. What was done until then stays done.
+    pub async fn maintain(&self, maintenance: &mut Maintenance) -> Result<Maintained, BlocksError> {
+        let n_deleted = self.delete_hidden(maintenance).await?;
+        let n_expired = self.expire(maintenance).await?;
+        let n_merges = self.merge_due(maintenance).await?;
+        Ok(Maintained {
+            n_merges,
+            n_expired,
+            n_deleted,
+        })
+    }
+
+    async fn merge_due(&self, maintenance: &mut Maintenance) -> Result<usize, BlocksError> {
+        let mut n_merges = 0;
+        for merge in self.due_merges(&maintenance.damaged) {
+            let inputs: Vec<BlockName> = merge.inputs().cloned().collect();
+            match self.compact(merge).await {
+                Ok(_) => n_merges += 1,
+                Err(CompactError::Read(ReadError::Decode { name, cause })) => {
+                    tracing::error!(code = "TW5112", ?name, %cause, "a damaged block is not merged");
+                    maintenance.damaged.insert(name);
+                }
+                Err(CompactError::Read(ReadError::Blocks(BlocksError::Damaged {
+                    name,
+                    at,
+                    what,
+                }))) => {
+                    tracing::error!(
+                        code = "TW5112",
+                        ?name,
+                        at,
+                        what,
+                        "a damaged block is not merged"
+                    );
+                    maintenance.damaged.insert(name);
+                }
+                Err(
+                    CompactError::Read(ReadError::Blocks(error))
+                    | CompactError::Write(crate::WriteError::Blocks(error)),
+                ) => return Err(error),
+                Err(error) => {
+                    tracing::error!(code = "TW5113", ?inputs, %error, "blocks cannot be merged");
+                    maintenance.damaged.extend(inputs);
+                }
+            }
+        }
+        Ok(n_merges)
+    }
+
+    /// Deletes what went into merges and was hidden a round ago.
+    async fn delete_hidden(&self, maintenance: &mut Maintenance) -> Result<usize, BlocksError> {
+        let hidden: BTreeSet<BlockName> = self
+            .inner
+            .catalog
+            .read()
+            .hidden()
+            .map(|block| block.name.clone())
+            .collect();
+        let due: Vec<BlockName> = hidden
+            .intersection(&maintenance.hidden_before)
+            .cloned()
+            .collect();
+        maintenance.hidden_before = hidden;
+        for name in &due {
+            self.delete(name).await?;
+        }
+        Ok(due.len())
+    }
+
+    /// Deletes what is older than `retention`, then the oldest until the rest is within `bytes_max`.
+    async fn expire(&self, maintenance: &Maintenance) -> Result<usize, BlocksError> {
+        let config = &self.inner.config;
+        let now_unix_ms = maintenance.wall.lock().read(&self.inner.clock);
+        let oldest_kept_ms = u64::try_from(now_unix_ms)
+            .unwrap_or(0)
+            .saturating_sub(config.retention.as_millis() as u64);
+        let mut blocks: Vec<Arc<KnownBlock>> =
+            self.inner.catalog.read().visible().cloned().collect();
+        blocks.sort_by(|a, b| {
+            (a.meta.written_at_unix_ms, &a.name).cmp(&(b.meta.written_at_unix_ms, &b.name))
+        });
+        let mut bytes: u64 = blocks.iter().map(|block| block.size_bytes).sum();
+        let mut n_expired = 0;
+        for block in blocks {
+            if block.meta.written_at_unix_ms >= oldest_kept_ms && bytes <= config.bytes_max {
+                break;
+            }
+            self.delete(&block.name).await?;
+            bytes -= block.size_bytes;
+            n_expired += 1;
+        }
+        self.inner.metrics.expired_blocks.inc_by(n_expired as u64);
+        Ok(n_expired)
+    }
+
+    async fn delete(&self, name: &BlockName) -> Result<(), BlocksError> {
+        self.inner.catalog.write().remove(name);
+        self.inner.reader.forget(name);
+        self.inner.blocks.delete(name).await
+    }
+}
+
+/// The wall clock as retention believes it: a forward jump of over an hour counts once three readings a minute apart confirm it.
+#[derive(Debug, Default)]
+struct BelievedWall {
+    believed: Option<Reading>,
+    jump: Option<(Reading, u32)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    unix_ms: i64,
+    at: std::time::Instant,
+}
+
+impl BelievedWall {
+    fn read(&mut self, clock: &telemetry::Clock) -> i64 {
+        self.believe(Reading {
+            unix_ms: clock.wall().unix_ms,
+            at: clock.monotonic(),
+        })
+    }
+
+    fn believe(&mut self, now: Reading) -> i64 {
+        let Some(believed) = self.believed else {
+            self.believed = Some(now);
+            return now.unix_ms;
+        };
+        let elapsed_ms = now.at.duration_since(believed.at).as_millis() as i64;
+        let expected_ms = believed.unix_ms.saturating_add(elapsed_ms);
+        if now.unix_ms.saturating_sub(expected_ms) <= JUMP_MS {
+            (self.believed, self.jump) = (Some(now), None);
+            return now.unix_ms;
+        }
+        let (last, n_seen) = self.jump.unwrap_or((now, 1));
+        let counts = now.at.duration_since(last.at).as_millis() >= CONFIRMATION_INTERVAL_MS;
+        self.jump = Some(if counts {
+            (now, n_seen + 1)
+        } else {
+            (last, n_seen)
+        });
+        if n_seen + u32::from(counts) < CONFIRMATIONS {
+            return expected_ms;
+        }
+        (self.believed, self.jump) = (Some(now), None);
+        now.unix_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_jump_of_the_wall_clock_is_believed_after_three_readings() {
+        let begin = telemetry::Clock::host().monotonic();
+        let mut wall = BelievedWall::default();
+        let mut believe = |unix_ms, after_s| {
+            wall.believe(Reading {
+                unix_ms,
+                at: begin + Duration::from_secs(after_s),
+            })
+        };
+        let jumped = 400 * 86_400_000;
+        assert_eq!(believe(1_000, 0), 1_000);
+        assert_eq!(believe(31_000, 30), 31_000);
+        assert_eq!(believe(jumped, 60), 61_000);
+        assert_eq!(believe(jumped, 90), 91_000, "30 s later is no confirmation");
+        assert_eq!(believe(jumped, 120), 121_000);
+        assert_eq!(believe(jumped, 180), jumped);
+        assert_eq!(
+            believe(1_000, 240),
+            1_000,
+            "back is believed: it deletes nothing"
+        );
+    }
+}
