@@ -5,11 +5,15 @@
 
 pub mod clock;
 pub mod id;
+pub mod partition;
+pub mod semconv;
 pub mod tenant;
 pub mod time;
 pub mod units;
+pub mod wire;
 
 pub use clock::Clock;
 pub use id::{SpanId, TraceId};
+pub use partition::partition_of;
 pub use tenant::Tenant;
 pub use time::{RecordTime, ShardClock, ShardTime};

@@ -1,0 +1,41 @@
+//! Which partition of the log a trace belongs to.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::tenant::TENANT_BYTES_MAX;
+use crate::{Tenant, TraceId};
+
+/// Bytes of a tenant, a zero and a trace id.
+const KEY_BYTES_MAX: usize = TENANT_BYTES_MAX + 1 + size_of::<TraceId>();
+
+/// Partition of a trace: XXH3-64 of the tenant's bytes, a zero byte and the id's bytes, modulo `n`. It never changes for a topic,
+/// because spans of a trace that come later must find it. `n` of zero counts as one.
+#[must_use]
+pub fn partition_of(tenant: &Tenant, trace_id: TraceId, n: u32) -> u32 {
+    let tenant = tenant.as_str().bytes();
+    let key_len = tenant.len() + 1 + trace_id.0.len();
+    let mut key = [0; KEY_BYTES_MAX];
+    for (place, byte) in key.iter_mut().zip(tenant.chain([0]).chain(trace_id.0)) {
+        *place = byte;
+    }
+    let hash = xxh3_64(key.get(..key_len).unwrap_or(&key));
+    (hash % u64::from(n.max(1))) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_stays_in_its_partition_for_ever() {
+        let id = TraceId(*b"0123456789abcdef");
+        let of = |tenant: &str, n| partition_of(&tenant.parse().expect("a tenant"), id, n);
+        let key = b"default\00123456789abcdef";
+        assert_eq!(u64::from(of("default", 1000)), xxh3_64(key) % 1000);
+        assert_eq!(of("default", 1), 0);
+        assert_eq!(of("default", 0), 0);
+        let longest = "x".repeat(TENANT_BYTES_MAX);
+        let key = [longest.as_bytes(), b"\0", &id.0].concat();
+        assert_eq!(u64::from(of(&longest, 997)), xxh3_64(&key) % 997);
+    }
+}

@@ -1,0 +1,26 @@
+//! OTLP traces on the wire: read in place, regrouped by copying ranges, never built in memory.
+//!
+//! In: bytes of `TracesData` (the shape of `ExportTraceServiceRequest`) from anywhere, or OTLP JSON. Out: checked views and valid
+//! `TracesData` again. What prost refuses is refused; every value read is the one prost decodes.
+
+mod entry;
+mod fault;
+mod field;
+mod limit;
+mod locate;
+mod proto;
+mod rewrite;
+mod trace;
+mod value;
+mod walk;
+mod write;
+
+pub use fault::WalkError;
+pub use limit::{Rejected, WalkLimits};
+pub use trace::{
+    EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,
+    TracesView,
+};
+pub use value::{ArrayView, Attributes, ValueView};
+pub use walk::{NoSpan, TraceWalker, span_at};
+pub use write::{Regroup, TraceWriter};

@@ -1,0 +1,188 @@
+//! Attributes and their values, read in place. What is read here was walked before: a flaw only ends an iterator.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::field::{any_value, key_value, list};
+use super::proto::{DEPTH_MAX, Reader, text};
+
+/// Attributes of a span, event, link, scope, resource or of a key-value list, in the order they were sent. A key may occur twice.
+#[derive(Debug, Clone)]
+pub struct Attributes<'a> {
+    reader: Reader<'a>,
+    /// Key of the field that is an attribute in the message read here.
+    key: u64,
+}
+
+/// Values of an array, in order.
+#[derive(Debug, Clone)]
+pub struct ArrayView<'a> {
+    reader: Reader<'a>,
+}
+
+/// A value of an attribute (OpenTelemetry `AnyValue`). An absent one is `Empty`.
+#[derive(Debug, Clone)]
+pub enum ValueView<'a> {
+    Empty,
+    Str(&'a str),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Bytes(&'a [u8]),
+    Array(ArrayView<'a>),
+    KvList(Attributes<'a>),
+}
+
+impl<'a> Attributes<'a> {
+    pub(crate) fn new(reader: Reader<'a>, key: u64) -> Self {
+        Self { reader, key }
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (&'a str, ValueView<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        next_field(&mut self.reader, self.key).map(key_and_value)
+    }
+}
+
+impl<'a> Iterator for ArrayView<'a> {
+    type Item = ValueView<'a>;
+
+    fn next(&mut self) -> Option<ValueView<'a>> {
+        next_field(&mut self.reader, list::VALUES).map(ValueView::read)
+    }
+}
+
+/// The body of the next field with this key.
+pub(crate) fn next_field<'a>(reader: &mut Reader<'a>, key: u64) -> Option<&'a [u8]> {
+    while !reader.is_at_end() {
+        let found = reader.varint().ok()?;
+        if found == key {
+            return reader.delimited_bytes().ok();
+        }
+        reader.skip(found, DEPTH_MAX).ok()?;
+    }
+    None
+}
+
+fn key_and_value(body: &[u8]) -> (&str, ValueView<'_>) {
+    let mut reader = Reader::new(body);
+    let (mut name, mut value) = ("", ValueView::Empty);
+    while let Ok(key) = reader.varint() {
+        let read = match key {
+            key_value::KEY => reader.delimited_bytes().map(|bytes| name = text(bytes)),
+            key_value::VALUE => reader
+                .delimited_bytes()
+                .map(|bytes| value = ValueView::read(bytes)),
+            _ => reader.skip(key, DEPTH_MAX),
+        };
+        if read.is_err() {
+            break;
+        }
+    }
+    (name, value)
+}
+
+impl<'a> ValueView<'a> {
+    /// Reads an `AnyValue`. It has one known field at most: the walk sees to that.
+    pub(crate) fn read(body: &'a [u8]) -> Self {
+        let mut reader = Reader::new(body);
+        while let Ok(key) = reader.varint() {
+            let value = match key {
+                any_value::STRING => reader.delimited_bytes().map(|bytes| Self::Str(text(bytes))),
+                any_value::BOOL => reader.varint().map(|value| Self::Bool(value != 0)),
+                any_value::INT => reader.varint().map(|value| Self::Int(value as i64)),
+                any_value::DOUBLE => reader
+                    .fixed64()
+                    .map(|bits| Self::Double(f64::from_bits(bits))),
+                any_value::ARRAY => reader.delimited_bytes().map(|bytes| {
+                    Self::Array(ArrayView {
+                        reader: Reader::new(bytes),
+                    })
+                }),
+                any_value::KVLIST => reader
+                    .delimited_bytes()
+                    .map(|bytes| Self::KvList(Attributes::new(Reader::new(bytes), list::VALUES))),
+                any_value::BYTES => reader.delimited_bytes().map(Self::Bytes),
+                _ => match reader.skip(key, DEPTH_MAX) {
+                    Ok(()) => continue,
+                    Err(flaw) => Err(flaw),
+                },
+            };
+            return value.unwrap_or(Self::Empty);
+        }
+        Self::Empty
+    }
+
+    /// The value as text, which is how tags compare: numbers in decimal, doubles as Rust writes them (`NaN`, `inf`, `0.5`), bytes as
+    /// lower-case hex, arrays and lists as JSON.
+    #[must_use]
+    pub fn text(&self) -> Cow<'a, str> {
+        match self {
+            Self::Empty => Cow::Borrowed(""),
+            Self::Str(text) => Cow::Borrowed(text),
+            Self::Bool(true) => Cow::Borrowed("true"),
+            Self::Bool(false) => Cow::Borrowed("false"),
+            Self::Int(value) => Cow::Owned(value.to_string()),
+            Self::Double(value) => Cow::Owned(value.to_string()),
+            Self::Bytes(bytes) => Cow::Owned(hex(bytes)),
+            Self::Array(_) | Self::KvList(_) => {
+                let mut out = String::new();
+                write_json(self, &mut out, TEXT_DEPTH_MAX);
+                Cow::Owned(out)
+            }
+        }
+    }
+}
+
+/// How deep [`ValueView::text`] looks into a value: as deep as prost takes one.
+const TEXT_DEPTH_MAX: u32 = DEPTH_MAX;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+            write!(out, "{byte:02x}").expect("a String takes all text");
+            out
+        })
+}
+
+/// A string as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("text is always JSON")
+}
+
+fn write_json(value: &ValueView<'_>, out: &mut String, depth_left: u32) {
+    let Some(depth_left) = depth_left.checked_sub(1) else {
+        out.push_str("null");
+        return;
+    };
+    match value {
+        ValueView::Empty => out.push_str("null"),
+        ValueView::Bool(_) | ValueView::Int(_) => out.push_str(&value.text()),
+        ValueView::Double(number) if number.is_finite() => out.push_str(&value.text()),
+        ValueView::Str(_) | ValueView::Double(_) | ValueView::Bytes(_) => {
+            out.push_str(&quoted(&value.text()));
+        }
+        ValueView::Array(values) => {
+            out.push('[');
+            for (i, value) in values.clone().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                write_json(&value, out, depth_left);
+            }
+            out.push(']');
+        }
+        ValueView::KvList(attributes) => {
+            out.push('{');
+            for (i, (key, value)) in attributes.clone().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                out.push_str(&quoted(key));
+                out.push(':');
+                write_json(&value, out, depth_left);
+            }
+            out.push('}');
+        }
+    }
+}

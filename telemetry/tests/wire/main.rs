@@ -1,0 +1,6 @@
+//! The walker against prost: what one decodes the other sees, and what prost refuses is never accepted.
+
+mod oracle;
+
+mod differential;
+mod regroup;

@@ -1,0 +1,4 @@
+//! What the tests of the wire share: views built back into prost's structs, and requests made up by a seed.
+
+pub(crate) mod generate;
+pub(crate) mod rebuild;
