@@ -64,6 +64,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// Trace id of the first span: that of all in [`Shop::whole_trace`].
+    #[must_use]
+    pub fn first_trace_id(&self) -> [u8; 16] {
+        let at = self.trace_ids_at[0] as usize;
+        self.bytes[at..at + 16]
+            .try_into()
+            .expect("a trace id has 16 bytes")
+    }
+
     /// Gives every trace the id that it has in `round`: within a round traces stay together, between rounds none has the same id.
     /// Round 0 is the corpus as generated.
     pub fn renew(&mut self, round: u64) {

@@ -1,6 +1,8 @@
 //! The sections of `make bench`: each measures one part and prints its tables.
 
 mod overload;
+mod regroup;
+mod walk;
 mod whole;
 
 use std::path::PathBuf;
@@ -12,6 +14,10 @@ use crate::table::Table;
 /// One part to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Section {
+    /// The OTLP walker beside prost.
+    Walk,
+    /// A request split by partition.
+    Regroup,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -50,7 +56,7 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 2] = [Self::Whole, Self::Overload];
+    pub const ALL: [Self; 4] = [Self::Walk, Self::Regroup, Self::Whole, Self::Overload];
 
     /// Measures and prints.
     ///
@@ -58,6 +64,8 @@ impl Section {
     /// When the measurement could not be made. A bad figure is no error.
     pub fn run(self, settings: &Settings) -> anyhow::Result<()> {
         match self {
+            Self::Walk => walk::run(settings),
+            Self::Regroup => regroup::run(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }
