@@ -1,1 +1,55 @@
+//! Receivers: what senders speak to, and the only way into the log.
+//!
+//! In: OTLP over gRPC and HTTP, as strangers send it. Out: records in the log, routed by trace id, and an answer that is never OK before they are
+//! durable. This is not a buffer: what cannot be taken now is refused, with the time after which to come again.
+//!
+//! A request passes `listen` → `otlp_grpc` or `otlp_http` → `receive` → `inflate` → `route` → the log → `answer`.
 
+mod admit;
+mod answer;
+mod arrival;
+mod config;
+mod fault;
+mod health;
+mod inflate;
+mod listen;
+mod metrics;
+mod otlp_grpc;
+mod otlp_http;
+mod receive;
+mod route;
+
+use bus::Log;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, Limits, OtlpGrpc, OtlpHttp};
+pub use health::Standing;
+pub use metrics::Metrics;
+pub use receive::Collector;
+
+impl<L: Log> Collector<L> {
+    /// Serves OTLP over gRPC, and health, on a bound port until `stop` fires; then answers what is under way, for at most `limits.drain`.
+    /// Dropping the future cuts all connections.
+    pub async fn serve_grpc(&self, listener: TcpListener, stop: CancellationToken) {
+        let collector = self.clone();
+        let respond = move |request| otlp_grpc::respond(collector.clone(), request);
+        let (limits, metrics) = (self.limits(), self.metrics());
+        let served = listen::serve(listener, limits, metrics, &stop, respond);
+        tokio::join!(served, self.drain_on(&stop));
+    }
+
+    /// Serves OTLP over HTTP/1.1 and HTTP/2, health and `/metrics` in the same way.
+    pub async fn serve_http(&self, listener: TcpListener, stop: CancellationToken) {
+        let collector = self.clone();
+        let respond = move |request| otlp_http::respond(collector.clone(), request);
+        let (limits, metrics) = (self.limits(), self.metrics());
+        let served = listen::serve(listener, limits, metrics, &stop, respond);
+        tokio::join!(served, self.drain_on(&stop));
+    }
+
+    async fn drain_on(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        self.drain();
+    }
+}

@@ -1,0 +1,264 @@
+//! The way of a request: admitted, inflated, hashed, walked, routed, appended, answered. No OK before the log has every record.
+//!
+//! In: an [`Arrival`] from a receiver. Out: what became of it. Work on bytes longer than half a millisecond leaves the async threads; nothing waits
+//! in a queue of ours: what cannot be taken now is refused with the time after which to come again.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant as HostInstant;
+
+use bus::{Log, Topic};
+use bytes::Bytes;
+use futures::FutureExt;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use telemetry::{Clock, Tenant};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::admit::{BodyLimits, Budget, Reserved};
+use crate::answer::{Accepted, Overload, Pacing, Refusal, Refused};
+use crate::arrival::{Arrival, Format, Protocol};
+use crate::config::{Config, Limits};
+use crate::fault::Faults;
+use crate::health::Standing;
+use crate::inflate;
+use crate::metrics::Metrics;
+use crate::route::{Destination, Routed, Workbenches};
+
+/// Protobuf above this size, in bytes once decompressed, is worked on off the async threads.
+const PROTOBUF_INLINE_MAX: u64 = 512 << 10;
+/// The same for JSON, which costs some ten times as much a byte.
+const JSON_INLINE_MAX: u64 = 48 << 10;
+
+/// Takes requests from all receivers and answers them. Cheap to clone; every clone is the same collector.
+pub struct Collector<L: Log> {
+    shared: Arc<Shared<L>>,
+}
+
+struct Shared<L> {
+    config: Config,
+    log: L,
+    clock: Clock,
+    metrics: Metrics,
+    standing: Standing,
+    budget: Budget,
+    workbenches: Workbenches,
+    /// Turns for large requests, so that they do not take all cores.
+    large: Semaphore,
+    pacing: Mutex<Pacing>,
+    faults: Mutex<Faults>,
+    draining: AtomicBool,
+}
+
+impl<L: Log> Clone for Collector<L> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<L: Log> Collector<L> {
+    pub fn new(config: Config, log: L, clock: Clock, metrics: Metrics, standing: Standing) -> Self {
+        let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            shared: Arc::new(Shared {
+                budget: Budget::new(config.limits.ingest_memory),
+                workbenches: Workbenches::new(&config.limits, 2 * n_cores),
+                large: Semaphore::new(n_cores),
+                pacing: Mutex::default(),
+                faults: Mutex::default(),
+                draining: AtomicBool::new(false),
+                config,
+                log,
+                clock,
+                metrics,
+                standing,
+            }),
+        }
+    }
+
+    /// Refuses everything from now on, with the word to come again: what is under way is still answered.
+    pub(crate) fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.config.limits
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.shared.standing
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// A reservation of memory for one request.
+    pub(crate) fn reserve(&self) -> Reserved {
+        self.shared.budget.open()
+    }
+
+    pub(crate) fn body_limits(&self) -> BodyLimits {
+        let limits = self.limits();
+        BodyLimits {
+            bytes_max: limits.body_max,
+            idle: limits.body_idle,
+            total: limits.body_total,
+        }
+    }
+
+    /// When a request whose last byte came just now has to be answered; earlier if its caller asked for that.
+    pub(crate) fn answer_by(&self, asked: Option<Instant>) -> Instant {
+        let ours = Instant::now() + self.limits().answer;
+        asked.map_or(ours, |asked| asked.min(ours))
+    }
+
+    /// # Errors
+    /// When the collector is draining.
+    pub(crate) fn check_open(&self) -> Result<(), Refusal> {
+        if self.shared.draining.load(Ordering::Acquire) {
+            return Err(Refusal::Overloaded(Overload::Draining));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// When all header fields together are too long. Over HTTP/2 the connection itself sees to it.
+    pub(crate) fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let n_bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        let max = self.limits().headers_max;
+        if n_bytes as u64 > max {
+            return Err(Refusal::TooLarge {
+                what: "header fields in bytes",
+                amount: n_bytes as u64,
+                limit: "limits.headers_max",
+                max,
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives a refusal the wait that it asks for.
+    pub(crate) fn refuse(&self, tenant: &Tenant, refusal: Refusal) -> Refused {
+        let now = self.shared.clock.monotonic();
+        let retry_in = refusal
+            .is_retryable()
+            .then(|| self.shared.pacing.lock().wait(tenant, now));
+        Refused { refusal, retry_in }
+    }
+
+    pub(crate) fn answered(
+        &self,
+        protocol: Protocol,
+        outcome: &Result<Accepted, Refused>,
+        started: HostInstant,
+    ) {
+        let took = self
+            .shared
+            .clock
+            .monotonic()
+            .saturating_duration_since(started);
+        self.shared.metrics.answered(protocol, outcome, took);
+    }
+
+    pub(crate) fn turned_away(&self, protocol: Protocol, signal: &'static str, refusal: &Refusal) {
+        self.shared.metrics.turned_away(protocol, signal, refusal);
+    }
+
+    /// Takes a request. Its records are durable when this says so. Not cancel-safe: dropped, its records may be in the log or not.
+    pub(crate) async fn receive(&self, arrival: Arrival) -> Result<Accepted, Refused> {
+        self.shared.metrics.arrived(arrival.body.len());
+        let (tenant, body) = (arrival.tenant.clone(), arrival.body.clone());
+        let answer_by = arrival.answer_by;
+        let taken = timeout_at(answer_by, self.take(arrival));
+        let outcome = match AssertUnwindSafe(taken).catch_unwind().await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_late)) => {
+                let answer_ms = u64::try_from(self.limits().answer.as_millis());
+                Err(Refusal::Overloaded(Overload::Deadline(
+                    answer_ms.unwrap_or(u64::MAX),
+                )))
+            }
+            Err(_panic) => Err(self.failed_on(&body)),
+        };
+        outcome.map_err(|refusal| self.refuse(&tenant, refusal))
+    }
+
+    async fn take(&self, arrival: Arrival) -> Result<Accepted, Refusal> {
+        let tenant = arrival.tenant.clone();
+        let routed = self.route(arrival).await?;
+        if !routed.drafts.is_empty() {
+            self.shared.log.append(routed.drafts).await?;
+        }
+        self.shared
+            .metrics
+            .taken(&tenant, routed.n_spans, routed.rejected.rejected_spans);
+        // What was held for the request is given back only now that the log has its own copy.
+        drop(routed.reserved);
+        Ok(routed.rejected)
+    }
+
+    /// Makes records of a request, in place if it is small.
+    async fn route(&self, arrival: Arrival) -> Result<Routed, Refusal> {
+        let to = Destination {
+            n_partitions: self.shared.log.n_partitions(Topic::Spans),
+            accepted_at: self.shared.clock.wall(),
+        };
+        if is_small(&arrival) {
+            return self.shared.workbenches.route(arrival, to);
+        }
+        let _turn = self.shared.large.acquire().await;
+        let shared = Arc::clone(&self.shared);
+        spawn_blocking(move || shared.workbenches.route(arrival, to))
+            .await
+            .map_err(ended_early)?
+    }
+
+    /// A panic on these bytes was caught.
+    fn failed_on(&self, body: &Bytes) -> Refusal {
+        let body_hash = xxh3_128(body);
+        let now = self.shared.clock.monotonic();
+        let is_repeated = self.shared.faults.lock().is_repeated(body_hash, now);
+        tracing::error!(
+            code = "TW2003",
+            body_bytes = body.len(),
+            body_hash = format!("{body_hash:032x}"),
+            is_repeated,
+            "the collector panicked on a request"
+        );
+        if is_repeated {
+            Refusal::PanickedAgain
+        } else {
+            Refusal::Panicked
+        }
+    }
+}
+
+fn is_small(arrival: &Arrival) -> bool {
+    let inline_max = match arrival.format {
+        Format::Protobuf => PROTOBUF_INLINE_MAX,
+        Format::Json => JSON_INLINE_MAX,
+    };
+    inflate::size_hint(arrival.encoding, &arrival.body) <= inline_max
+}
+
+/// A panic goes on where it is caught for all; only a runtime that is shutting down ends such work otherwise.
+fn ended_early(error: JoinError) -> Refusal {
+    match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(_cancelled) => Refusal::Overloaded(Overload::Draining),
+    }
+}

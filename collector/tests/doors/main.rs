@@ -1,0 +1,16 @@
+//! The collector through its real ports, over a log in memory: what comes in is in the log as it was, or is refused by the table of answers.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests own the tasks of the servers they start"
+)]
+
+mod bad_input;
+mod corpus;
+mod grpc;
+mod http;
+mod local_log;
+mod memory_log;
+mod pressure;
+mod server;
+mod wire;
