@@ -5,6 +5,8 @@ use std::path::Path;
 use telemetry::Clock;
 
 use crate::config::LogKind;
+#[cfg(feature = "kafka")]
+use crate::kafka::{Kafka, KafkaConsumer, KafkaMember};
 use crate::local::{Local, LocalConsumer, LocalMember, OpenError};
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::{Faulty, FaultyConsumer};
@@ -17,6 +19,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Bus {
     Local(Local),
+    #[cfg(feature = "kafka")]
+    Kafka(Kafka),
     #[cfg(any(test, feature = "testing"))]
     Faulty(Faulty<Local>),
 }
@@ -25,12 +29,16 @@ pub enum Bus {
 #[derive(Debug)]
 pub enum BusMember {
     Local(LocalMember),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaMember),
 }
 
 /// A reader of one partition.
 #[derive(Debug)]
 pub enum BusConsumer {
     Local(LocalConsumer),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaConsumer),
     #[cfg(any(test, feature = "testing"))]
     Faulty(FaultyConsumer<LocalConsumer>),
 }
@@ -52,6 +60,9 @@ impl Bus {
             LogKind::Local => {
                 Local::open(path, config, n_partitions_new, clock, metrics).map(Self::Local)
             }
+            #[cfg(feature = "kafka")]
+            LogKind::Kafka => Ok(Self::Kafka(Kafka::open(config, clock, metrics)?)),
+            #[cfg(not(feature = "kafka"))]
             LogKind::Kafka => Err(OpenError::NoKafka),
         }
     }
@@ -64,6 +75,8 @@ impl Log for Bus {
     fn n_partitions(&self, topic: Topic) -> u32 {
         match self {
             Self::Local(log) => log.n_partitions(topic),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.n_partitions(topic),
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.n_partitions(topic),
         }
@@ -72,6 +85,8 @@ impl Log for Bus {
     async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
         match self {
             Self::Local(log) => log.append(drafts).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.append(drafts).await,
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.append(drafts).await,
         }
@@ -80,6 +95,8 @@ impl Log for Bus {
     async fn join(&self, topic: Topic) -> Result<BusMember, LogError> {
         match self {
             Self::Local(log) => log.join(topic).await.map(BusMember::Local),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.join(topic).await.map(BusMember::Kafka),
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.join(topic).await.map(BusMember::Local),
         }
@@ -88,6 +105,8 @@ impl Log for Bus {
     async fn consume(&self, of: TopicPartition, start: Start) -> Result<BusConsumer, LogError> {
         match self {
             Self::Local(log) => log.consume(of, start).await.map(BusConsumer::Local),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.consume(of, start).await.map(BusConsumer::Kafka),
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.consume(of, start).await.map(BusConsumer::Faulty),
         }
@@ -96,6 +115,8 @@ impl Log for Bus {
     async fn fetch(&self, of: TopicPartition, offsets: &[Offset]) -> Result<Vec<Record>, LogError> {
         match self {
             Self::Local(log) => log.fetch(of, offsets).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.fetch(of, offsets).await,
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.fetch(of, offsets).await,
         }
@@ -104,6 +125,8 @@ impl Log for Bus {
     async fn committed(&self, of: TopicPartition) -> Result<Option<Commit>, LogError> {
         match self {
             Self::Local(log) => log.committed(of).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.committed(of).await,
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.committed(of).await,
         }
@@ -112,6 +135,8 @@ impl Log for Bus {
     async fn commit(&self, of: TopicPartition, commit: Commit) -> Result<(), LogError> {
         match self {
             Self::Local(log) => log.commit(of, commit).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.commit(of, commit).await,
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.commit(of, commit).await,
         }
@@ -122,6 +147,8 @@ impl Member for BusMember {
     async fn next(&mut self) -> Result<Assignment, LogError> {
         match self {
             Self::Local(member) => member.next().await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(member) => member.next().await,
         }
     }
 }
@@ -130,6 +157,8 @@ impl Consumer for BusConsumer {
     async fn next(&mut self) -> Result<Fetched, LogError> {
         match self {
             Self::Local(consumer) => consumer.next().await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(consumer) => consumer.next().await,
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(consumer) => consumer.next().await,
         }

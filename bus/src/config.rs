@@ -33,6 +33,25 @@ pub struct Config {
     /// Free space below which nothing is taken in; 5 % of the disk if that is more. Default 1 GiB.
     #[serde(with = "units::bytes")]
     pub disk_reserve: u64,
+    /// What `kind = "kafka"` needs.
+    pub kafka: Kafka,
+}
+
+/// `[bus.kafka]`: where the brokers are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port` of a few brokers, parted by commas.
+    pub brokers: String,
+    /// Stands before the name of each topic. Default `tracewell.`.
+    pub topic_prefix: String,
+    /// Name of this process among its peers, the same after a restart: a restart within 30 s then moves no partition.
+    pub node: String,
+    /// When an append that has no answer is refused. Default 2.5 s.
+    #[serde(with = "units::duration")]
+    pub append_timeout: Duration,
+    /// Whether a topic with the timestamps of its producers is taken: their clocks then run the timers. For tests only. Default false.
+    pub allow_create_time: bool,
 }
 
 /// Implementation of the log.
@@ -77,6 +96,19 @@ impl Default for Config {
             segment_bytes_max: 64 << 20,
             queue_bytes_max: 64 << 20,
             disk_reserve: 1 << 30,
+            kafka: Kafka::default(),
+        }
+    }
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".to_owned(),
+            topic_prefix: "tracewell.".to_owned(),
+            node: "node-1".to_owned(),
+            append_timeout: Duration::from_millis(2_500),
+            allow_create_time: false,
         }
     }
 }

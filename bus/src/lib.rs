@@ -6,8 +6,11 @@
 pub mod any;
 pub mod config;
 pub mod header;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod local;
 pub mod log;
+pub mod machine;
 pub mod metrics;
 pub mod record;
 #[cfg(any(test, feature = "testing"))]

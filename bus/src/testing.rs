@@ -1,6 +1,8 @@
 //! Logs and disks that fail on purpose, by seed: for tests of everything that stands on the log. Feature `testing`.
 
 pub mod faulty;
+#[cfg(feature = "kafka")]
+pub mod mock_kafka;
 pub mod sim_disk;
 
 pub use faulty::{Faults, Faulty, FaultyConsumer};

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use telemetry::{Clock, RecordTime, Tenant};
 
 mod faults;
+mod kafka;
 mod local;
 
 /// Partitions of `spans` in every log that is tested.

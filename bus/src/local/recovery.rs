@@ -43,6 +43,9 @@ pub enum OpenError {
     },
     #[error("bus.kind = \"kafka\" is not part of this build")]
     NoKafka,
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] crate::kafka::OpenKafkaError),
 }
 
 /// An opened log.
