@@ -5,6 +5,7 @@
 pub(crate) mod dictionary;
 pub(crate) mod draft;
 pub(crate) mod filter_bits;
+mod frames;
 pub(crate) mod index;
 pub(crate) mod input;
 pub(crate) mod layout;

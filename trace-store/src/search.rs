@@ -97,7 +97,7 @@ impl<'a> Search<'a> {
             tag_hashes: filter
                 .tags
                 .iter()
-                .map(|(key, value)| tags::hash(key, value))
+                .map(|(key, value)| tags::hash(key, value, &mut Vec::new()))
                 .collect(),
             unopened: blocks
                 .iter()

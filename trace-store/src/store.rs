@@ -11,7 +11,7 @@ use telemetry::wire::{SpanKind, WalkError};
 use telemetry::{Clock, Tenant, TraceId};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::block::draft::{self, Draft};
+use crate::block::draft::{self, Draft, Packing};
 use crate::block::filter_bits;
 use crate::block::index::Row;
 use crate::block::meta::Meta;
@@ -378,7 +378,7 @@ fn build_epoch(traces: &[KeptTrace], level: i32) -> Result<(ContentHash, Built),
     drafts.sort_by(|a, b| order(a).cmp(&order(b)));
     drafts.dedup_by(|a, b| order(a) == order(b));
     let content = content_of(&drafts);
-    Ok((content, build(drafts, level)?))
+    Ok((content, build(drafts, level, Packing::Keep)?))
 }
 
 fn order(draft: &Draft) -> (TraceId, u8, Option<&bytes::Bytes>) {

@@ -35,6 +35,15 @@ pub(crate) enum Spans {
     },
 }
 
+/// How the frames of a block are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// What is raw is compressed, with raw rows for a dictionary; what is a frame already stays as it is.
+    Keep,
+    /// Everything is compressed anew with one trained dictionary.
+    Anew,
+}
+
 impl Draft {
     pub(crate) fn raw(&self) -> Option<&Bytes> {
         match &self.spans {

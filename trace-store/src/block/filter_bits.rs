@@ -36,8 +36,9 @@ pub(crate) fn may_have(bits: &[u8], hash: u64) -> bool {
 }
 
 fn probes(hash: u64, n_bits: u64) -> impl Iterator<Item = u64> {
-    let step = hash >> 32 | 1;
-    (0..N_PROBES).map(move |i| hash.wrapping_add(i.wrapping_mul(step)) % n_bits)
+    let step = hash.rotate_left(32) | 1;
+    let place = move |spread: u64| ((u128::from(spread) * u128::from(n_bits)) >> 64) as u64;
+    (0..N_PROBES).map(move |i| place(hash.wrapping_add(i.wrapping_mul(step))))
 }
 
 pub(crate) fn id_hash(id: TraceId) -> u64 {

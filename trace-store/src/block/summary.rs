@@ -112,11 +112,12 @@ fn root_of<'a>(view: &TracesView<'a>) -> Option<SpanView<'a>> {
 /// Hashes of all tags. Those of a resource or scope are taken once for the spans that follow each other in it.
 fn hash_tags(view: &TracesView<'_>, hashes: &mut Vec<u64>) {
     hashes.clear();
+    let mut buffer = Vec::new();
     let mut before = None;
     for span in view.spans() {
         let place = span.place();
         let mut add = |key: &str, value: telemetry::wire::ValueView<'_>| {
-            hashes.push(tags::hash(key, &value.text()));
+            hashes.push(tags::hash(key, &value.text(), &mut buffer));
             ControlFlow::Continue(())
         };
         let here = (place.resource_spans_start, place.scope_spans_start);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use telemetry::Tenant;
 
-use super::draft::Spans;
+use super::draft::{Packing, Spans};
 use super::read::{Opened, open_body};
 use super::summary::Summarizer;
 use super::write::build;
@@ -23,6 +23,7 @@ fn body_of(traces: &[opentelemetry_proto::tonic::trace::v1::TracesData], copies:
             .map(|trace| summarizer.draft(&trace).unwrap())
             .collect(),
         3,
+        Packing::Keep,
     )
     .unwrap()
     .body
@@ -128,6 +129,7 @@ fn a_dictionary_of_the_block_itself_pays() {
                 .map(|trace| summarizer.draft(&trace).unwrap())
                 .collect(),
             3,
+            Packing::Keep,
         )
         .unwrap()
         .body
@@ -143,7 +145,7 @@ fn a_dictionary_of_the_block_itself_pays() {
 
 #[test]
 fn an_empty_block_reads_back() {
-    let body = build(Vec::new(), 3).unwrap().body;
+    let body = build(Vec::new(), 3, Packing::Keep).unwrap().body;
     assert_eq!(told(&body).unwrap().len(), 0);
 }
 
@@ -156,4 +158,56 @@ fn spans_are_kept_as_they_came() {
     );
     let draft = Summarizer::new().draft(&trace).unwrap();
     assert!(matches!(draft.spans, Spans::Raw(raw) if raw == trace.traces_data));
+}
+
+#[test]
+fn rows_that_are_packed_anew_are_the_same_rows() {
+    let rows = (1..=100).map(|n| {
+        kept(
+            id(n),
+            &crate::fixtures::plain(id(n), &[("shop-frontend", "GET /cart", n.into())]),
+            false,
+        )
+    });
+    let mut summarizer = Summarizer::new();
+    let drafts: Vec<_> = rows
+        .map(|trace| summarizer.draft(&trace).unwrap())
+        .collect();
+    let first = build(drafts.clone(), 3, Packing::Keep).unwrap().body;
+    let read = opened(&first).unwrap();
+    let frames = drafts.iter().zip(read.index.rows()).map(|(draft, row)| {
+        let range = read.frame_range(row);
+        let frame = first.slice(range.start as usize..range.end as usize);
+        let spans = Spans::Frame {
+            frame,
+            raw_bytes: row.raw_bytes,
+            crc: row.frame_crc,
+            dictionary: read.dictionary_of(row).cloned(),
+        };
+        super::draft::Draft {
+            spans,
+            ..draft.clone()
+        }
+    });
+    let frames: Vec<_> = frames.collect();
+    assert!(frames.iter().all(|draft| matches!(
+        &draft.spans,
+        Spans::Frame {
+            dictionary: Some(_),
+            ..
+        }
+    )));
+    for packing in [Packing::Keep, Packing::Anew] {
+        let body = build(frames.clone(), 3, packing).unwrap().body;
+        let read = opened(&body).unwrap();
+        for (draft, row) in drafts.iter().zip(read.index.rows()) {
+            let range = read.frame_range(row);
+            assert_eq!(
+                &read
+                    .unpack(row, &body[range.start as usize..range.end as usize])
+                    .unwrap(),
+                draft.raw().unwrap()
+            );
+        }
+    }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::dictionary;
-use super::draft::{Draft, Spans};
+use super::draft::{Draft, Packing};
 use super::filter_bits;
+use super::frames::{Frames, Packed};
 use super::index::{Index, PART, Row};
 use super::input::DecodeError;
-use super::layout::{BodyWriter, ROW_RAW_BYTES_MAX, ROWS_MAX, Section};
+use super::layout::{BodyWriter, ROWS_MAX, Section};
 use super::meta::Meta;
 use super::names::Names;
 
@@ -26,7 +27,7 @@ pub enum BuildError {
     #[error("a trace's spans do not compress: {0}")]
     Compress(#[from] std::io::Error),
     #[error(transparent)]
-    Limit(#[from] DecodeError),
+    Decode(#[from] DecodeError),
 }
 
 /// A body, and of its meta what the rows say.
@@ -36,11 +37,11 @@ pub(crate) struct Built {
 }
 
 /// Builds a block of rows that are in their order: by id, then late ones last.
-pub(crate) fn build(drafts: Vec<Draft>, level: i32) -> Result<Built, BuildError> {
+pub(crate) fn build(drafts: Vec<Draft>, level: i32, packing: Packing) -> Result<Built, BuildError> {
     limit("count of traces", drafts.len() as u64, ROWS_MAX.into())?;
     let meta = meta_of(&drafts);
     let names = names_of(&drafts);
-    let frames = Frames::pack(&drafts, level)?;
+    let frames = Frames::pack(&drafts, level, packing)?;
     let mut filters = Vec::new();
     drafts
         .iter()
@@ -147,86 +148,7 @@ fn located(draft: &Draft, packed: &Packed, names: &Names) -> Option<(Row, Vec<u3
     Some((row, operations))
 }
 
-/// The frames section, and where each row is in it.
-struct Frames {
-    bytes: Vec<u8>,
-    dictionaries: Vec<Bytes>,
-    packed: Vec<Packed>,
-}
-
-struct Packed {
-    frame_bytes: u32,
-    raw_bytes: u32,
-    crc: u32,
-    dictionary: Option<u32>,
-}
-
-impl Frames {
-    /// Compresses what is raw with a dictionary of the raw rows; copies what is a frame already.
-    fn pack(drafts: &[Draft], level: i32) -> Result<Self, BuildError> {
-        let raws: Vec<Bytes> = drafts.iter().filter_map(Draft::raw).cloned().collect();
-        let own = dictionary::of(&raws);
-        let mut compressor = match &own {
-            Some(dictionary) => zstd::bulk::Compressor::with_dictionary(level, dictionary)?,
-            None => zstd::bulk::Compressor::new(level)?,
-        };
-        let mut frames = Self {
-            bytes: Vec::new(),
-            dictionaries: own.iter().cloned().collect(),
-            packed: Vec::with_capacity(drafts.len()),
-        };
-        for draft in drafts {
-            let packed = match &draft.spans {
-                Spans::Raw(raw) => {
-                    limit("length of a trace", raw.len() as u64, ROW_RAW_BYTES_MAX)?;
-                    let frame = compressor.compress(raw)?;
-                    let crc = crc32c::crc32c(&frame);
-                    frames.append(&frame, raw.len() as u32, crc, own.as_ref())
-                }
-                Spans::Frame {
-                    frame,
-                    raw_bytes,
-                    crc,
-                    dictionary,
-                } => frames.append(frame, *raw_bytes, *crc, dictionary.as_ref()),
-            };
-            frames.packed.push(packed);
-        }
-        Ok(frames)
-    }
-
-    fn append(
-        &mut self,
-        frame: &[u8],
-        raw_bytes: u32,
-        crc: u32,
-        dictionary: Option<&Bytes>,
-    ) -> Packed {
-        self.bytes.extend(frame);
-        let dictionary = dictionary.map(|dictionary| self.dictionary_idx(dictionary));
-        Packed {
-            frame_bytes: frame.len() as u32,
-            raw_bytes,
-            crc,
-            dictionary,
-        }
-    }
-
-    /// Rows of one input come in no order, but clones of its dictionary share their bytes: comparing begins with the address.
-    fn dictionary_idx(&mut self, dictionary: &Bytes) -> u32 {
-        let same = |known: &Bytes| {
-            known.len() == dictionary.len()
-                && (known.as_ptr() == dictionary.as_ptr() || known == dictionary)
-        };
-        let idx = self.dictionaries.iter().position(same).unwrap_or_else(|| {
-            self.dictionaries.push(dictionary.clone());
-            self.dictionaries.len() - 1
-        });
-        idx as u32
-    }
-}
-
-fn limit(what: &'static str, count: u64, count_max: u64) -> Result<(), BuildError> {
+pub(super) fn limit(what: &'static str, count: u64, count_max: u64) -> Result<(), BuildError> {
     if count <= count_max {
         Ok(())
     } else {
