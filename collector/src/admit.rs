@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answer::{Overload, Refusal};
 
-pub(crate) use body::{BodyLimits, Frames, Gathered, read_whole};
+pub(crate) use body::{BodyLimits, Frames, Gathered, discard, read_whole};
 
 /// Memory of all requests under way, in bytes.
 #[derive(Debug, Clone)]
@@ -93,11 +93,11 @@ impl Reserved {
         }
     }
 
-    /// Gives back `bytes` of what is held, because the data is gone.
-    pub(crate) fn shrink(&mut self, bytes: u64) {
-        if let Some(held) = &mut self.held {
-            let n_permits = usize::try_from(bytes).unwrap_or(usize::MAX);
-            drop(held.split(n_permits.min(held.num_permits())));
+    /// Gives back all beyond `bytes`, because the data is gone.
+    pub(crate) fn shrink_to(&mut self, bytes: u64) {
+        let more = usize::try_from(self.bytes().saturating_sub(bytes));
+        if let (Some(held), Ok(more)) = (&mut self.held, more) {
+            drop(held.split(more));
         }
     }
 }
@@ -128,7 +128,7 @@ mod tests {
                 ..
             })
         ));
-        a.shrink(20);
+        a.shrink_to(50);
         assert_eq!(b.grow(31), Ok(()));
         assert_eq!(budget.held_bytes(), 81);
         drop((a, b));
@@ -136,12 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn more_than_is_held_cannot_be_given_back() {
+    fn less_than_is_asked_to_stay_stays() {
         let budget = Budget::new(100);
         let mut a = budget.open();
-        a.shrink(5);
+        a.shrink_to(5);
         assert_eq!(a.grow(10), Ok(()));
-        a.shrink(50);
+        a.shrink_to(50);
+        assert_eq!((a.bytes(), budget.held_bytes()), (10, 10));
+        a.shrink_to(0);
         assert_eq!((a.bytes(), budget.held_bytes()), (0, 0));
     }
 }

@@ -79,8 +79,8 @@ pub(crate) enum Overload {
     ReadOnly,
     #[error("the log is unavailable")]
     LogUnavailable,
-    #[error("the log did not confirm within {0} ms")]
-    Deadline(u64),
+    #[error("the log did not confirm in time")]
+    Deadline,
     #[error("the collector is shutting down")]
     Draining,
 }
@@ -123,7 +123,7 @@ impl Refusal {
             Self::Overloaded(Overload::DiskFull) => "disk_full",
             Self::Overloaded(Overload::ReadOnly) => "read_only",
             Self::Overloaded(Overload::LogUnavailable) => "log_unavailable",
-            Self::Overloaded(Overload::Deadline(_)) => "deadline",
+            Self::Overloaded(Overload::Deadline) => "deadline",
             Self::Overloaded(Overload::Draining) => "draining",
             Self::Unsupported { .. } => "unsupported",
             Self::Slow(_) => "slow_body",

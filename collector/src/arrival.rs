@@ -30,6 +30,8 @@ pub(crate) struct Arrival {
     pub(crate) encoding: Encoding,
     /// As sent. All of it is in `reserved`.
     pub(crate) body: Bytes,
+    /// xxh3-128 of `body`.
+    pub(crate) body_hash: u128,
     pub(crate) reserved: Reserved,
     /// When the answer has to leave.
     pub(crate) answer_by: Instant,

@@ -43,7 +43,7 @@ pub struct Limits {
     pub inflated_max: u64,
     /// Spans in a request. Default 65 536.
     pub items_max: u32,
-    /// Bytes that all requests under way may hold together, in every form. Default 256 MiB.
+    /// Bytes that all requests under way may hold together, in every form. Default 192 MiB.
     #[serde(with = "units::bytes")]
     pub ingest_memory: u64,
     /// Header fields of a request, in bytes. Default 16 KiB.
@@ -92,7 +92,7 @@ impl Default for Limits {
             body_max: 16 << 20,
             inflated_max: 64 << 20,
             items_max: 65_536,
-            ingest_memory: 256 << 20,
+            ingest_memory: 192 << 20,
             headers_max: 16 << 10,
             connections_max: 4_096,
             streams_max: 128,

@@ -52,7 +52,7 @@ impl Inflater {
         }
     }
 
-    /// The bytes in `body`. What they take is added to `reserved`: [`Inflater::held_bytes`].
+    /// The bytes in `body`. What they take is added to `reserved`.
     pub(crate) fn inflate<'a>(
         &'a mut self,
         encoding: Encoding,
@@ -72,11 +72,6 @@ impl Inflater {
             Encoding::Zstd => zstd::inflate(&mut self.zstd, body, &mut sink)?,
         }
         Ok(self.out.filled())
-    }
-
-    /// Bytes that the last call reserved for its output.
-    pub(crate) fn held_bytes(&self) -> u64 {
-        self.out.reserved_bytes
     }
 
     /// Lets go of a buffer that was grown for one large request.

@@ -14,6 +14,7 @@ use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -71,7 +72,7 @@ pub(crate) async fn serve<F, R, B, E>(
             metrics.connections_refused.inc();
             continue;
         };
-        let open = metrics.connections.clone();
+        let open = Open::new(&metrics.connections);
         let connection = connection(
             stream,
             builder.clone(),
@@ -80,10 +81,8 @@ pub(crate) async fn serve<F, R, B, E>(
             respond.clone(),
         );
         connections.spawn(async move {
-            open.inc();
             connection.await;
-            open.dec();
-            drop(place);
+            drop((open, place));
         });
     }
     drop(listener);
@@ -93,6 +92,22 @@ pub(crate) async fn serve<F, R, B, E>(
             code = "TW2002",
             "connections are cut: requests under way took longer than limits.drain"
         );
+    }
+}
+
+/// Counts a connection as long as it lives, however it ends.
+struct Open(Gauge);
+
+impl Open {
+    fn new(connections: &Gauge) -> Self {
+        connections.inc();
+        Self(connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -134,7 +149,7 @@ async fn connection<F, R, B, E>(
     if !speaks(&stream, limits.body_idle, &stop).await {
         return;
     }
-    let service = service_fn(|request| respond(request));
+    let service = service_fn(respond);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

@@ -12,6 +12,7 @@ use hyper::body::{Body as HttpBody, Incoming};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Collector;
 use crate::admit::{BodyLimits, Frames, Gathered, Reserved};
@@ -158,6 +159,7 @@ async fn read<L: Log>(
         tenant: tenant_of(&head.extensions),
         format: Format::Protobuf,
         encoding,
+        body_hash: xxh3_128(&message),
         body: message,
         reserved,
         answer_by: collector.answer_by(asked_deadline(&head.headers, started)),
@@ -240,7 +242,7 @@ async fn read_message<B>(
     reserved: &mut Reserved,
 ) -> Result<(bool, Bytes), Refusal>
 where
-    B: HttpBody<Data = Bytes>,
+    B: HttpBody<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let mut frames = Frames::new(body, limits);

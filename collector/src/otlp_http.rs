@@ -1,34 +1,41 @@
 //! OTLP over HTTP: protobuf and JSON, answered in the type of the request. Health and metrics of the process are on the same port.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use bus::Log;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
-use std::convert::Infallible;
+use hyper::body::{Body, Incoming};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Collector;
-use crate::admit::read_whole;
+use crate::admit::{BodyLimits, discard, read_whole};
 use crate::answer::{self, HttpBody, Refusal, Unsupported};
-use crate::arrival::{Arrival, Format, Protocol, tenant_of};
+use crate::arrival::{Arrival, Format, tenant_of};
 use crate::inflate::Encoding;
 use crate::otlp_grpc::{quoted, unknown_encoding};
+
+/// So many times the largest body is read of a body that was refused, before the connection is closed instead.
+const UNWANTED_FACTOR: u64 = 4;
+/// Longest pause in a body that was refused.
+const UNWANTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Answers one request.
 pub(crate) async fn respond<L: Log>(
     collector: Collector<L>,
     request: Request<Incoming>,
 ) -> Result<Response<HttpBody>, Infallible> {
-    let version = request.version();
-    let mut response = match request.uri().path() {
-        "/v1/traces" => export(&collector, request).await,
-        "/-/healthy" => read_only(&request, || text(StatusCode::OK, "text/plain", "ok\n")),
-        "/-/ready" | "/ready" => read_only(&request, || ready(&collector)),
-        "/metrics" => read_only(&request, || scrape(&collector)),
-        path => unserved(&collector, path, &request),
+    let (head, mut body) = request.into_parts();
+    let mut response = match head.uri.path() {
+        "/v1/traces" => export(&collector, &head, &mut body).await,
+        "/-/healthy" => read_only(&head, || text(StatusCode::OK, "text/plain", "ok\n")),
+        "/-/ready" | "/ready" => read_only(&head, || ready(&collector)),
+        "/metrics" => read_only(&head, || scrape(&collector)),
+        _ => unserved(&collector, &head),
     };
-    // What was not read of the body is not worth reading: HTTP/1 can only end the connection, HTTP/2 ends the stream.
-    let is_unread = matches!(response.status().as_u16(), 408 | 413);
-    if is_unread && version <= Version::HTTP_11 {
+    if head.version <= Version::HTTP_11 && !read_out(&collector, &response, &mut body).await {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -36,16 +43,38 @@ pub(crate) async fn respond<L: Log>(
     Ok(response)
 }
 
+/// Reads on to the end of a body that was refused, within reason, and says whether it came. A sender over HTTP/1 that is still writing when the
+/// connection closes sees a reset instead of its answer, and sends all of it again. HTTP/2 ends the stream alone.
+async fn read_out<L: Log>(
+    collector: &Collector<L>,
+    response: &Response<HttpBody>,
+    body: &mut Incoming,
+) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        return false;
+    }
+    let limits = collector.body_limits();
+    let unwanted = BodyLimits {
+        bytes_max: limits.bytes_max.saturating_mul(UNWANTED_FACTOR),
+        idle: limits.idle.min(UNWANTED_IDLE),
+        total: limits.total,
+    };
+    discard(body, unwanted).await
+}
+
 async fn export<L: Log>(
     collector: &Collector<L>,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: &mut Incoming,
 ) -> Response<HttpBody> {
     let started = collector.clock().monotonic();
-    let tenant = tenant_of(request.extensions());
-    let format = format_of(request.headers()).unwrap_or(Format::Json);
-    let outcome = match read(collector, request).await {
+    let format = format_of(&head.headers).unwrap_or(Format::Json);
+    let outcome = match read(collector, head, body).await {
         Ok(arrival) => collector.receive(arrival).await,
-        Err(refusal) => Err(collector.refuse(&tenant, refusal)),
+        Err(refusal) => Err(collector.refuse(&tenant_of(&head.extensions), refusal)),
     };
     collector.answered(format.protocol(), &outcome, started);
     answer::http(&outcome, format)
@@ -53,11 +82,11 @@ async fn export<L: Log>(
 
 async fn read<L: Log>(
     collector: &Collector<L>,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: &mut Incoming,
 ) -> Result<Arrival, Refusal> {
-    check_verb(&request)?;
+    check_verb(&head.method)?;
     collector.check_open()?;
-    let (head, body) = request.into_parts();
     collector.check_headers(&head.headers)?;
     let format = format_of(&head.headers).ok_or_else(|| unknown_type(&head.headers))?;
     let encoding = encoding_of(&head.headers)?;
@@ -67,19 +96,20 @@ async fn read<L: Log>(
         tenant: tenant_of(&head.extensions),
         format,
         encoding,
+        body_hash: xxh3_128(&body),
         body,
         reserved,
         answer_by: collector.answer_by(None),
     })
 }
 
-fn check_verb<B>(request: &Request<B>) -> Result<(), Refusal> {
-    if request.method() == Method::POST {
+fn check_verb(verb: &Method) -> Result<(), Refusal> {
+    if verb == Method::POST {
         return Ok(());
     }
     Err(Refusal::Unsupported {
         what: Unsupported::Verb("POST"),
-        problem: format!("{} is not served here, POST is", request.method()),
+        problem: format!("{verb} is not served here, POST is"),
     })
 }
 
@@ -113,12 +143,8 @@ fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     }
 }
 
-fn unserved<L: Log>(
-    collector: &Collector<L>,
-    path: &str,
-    request: &Request<Incoming>,
-) -> Response<HttpBody> {
-    let (signal, problem) = match path {
+fn unserved<L: Log>(collector: &Collector<L>, head: &Parts) -> Response<HttpBody> {
+    let (signal, problem) = match head.uri.path() {
         "/v1/metrics" => ("metrics", not_read("metrics")),
         "/v1/logs" => ("logs", not_read("logs")),
         "/v1development/profiles" => ("profiles", not_read("profiles")),
@@ -129,10 +155,9 @@ fn unserved<L: Log>(
     };
     let what = Unsupported::Path;
     let refusal = Refusal::Unsupported { what, problem };
-    let format = format_of(request.headers()).unwrap_or(Format::Json);
-    let protocol: Protocol = format.protocol();
-    collector.turned_away(protocol, signal, &refusal);
-    let refused = collector.refuse(&tenant_of(request.extensions()), refusal);
+    let format = format_of(&head.headers).unwrap_or(Format::Json);
+    collector.turned_away(format.protocol(), signal, &refusal);
+    let refused = collector.refuse(&tenant_of(&head.extensions), refusal);
     answer::http(&Err(refused), format)
 }
 
@@ -141,16 +166,13 @@ fn not_read(signal: &str) -> String {
 }
 
 /// Pages that are only read.
-fn read_only<B>(
-    request: &Request<B>,
-    page: impl FnOnce() -> Response<HttpBody>,
-) -> Response<HttpBody> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
+fn read_only(head: &Parts, page: impl FnOnce() -> Response<HttpBody>) -> Response<HttpBody> {
+    if matches!(head.method, Method::GET | Method::HEAD) {
         return page();
     }
     answer::plain(&Refusal::Unsupported {
         what: Unsupported::Verb("GET, HEAD"),
-        problem: format!("{} is not served here, GET is", request.method()),
+        problem: format!("{} is not served here, GET is", head.method),
     })
 }
 

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant as HostInstant;
 
 use bus::{Log, Topic};
-use bytes::Bytes;
 use futures::FutureExt;
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -17,7 +16,6 @@ use telemetry::{Clock, Tenant};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::admit::{BodyLimits, Budget, Reserved};
 use crate::answer::{Accepted, Overload, Pacing, Refusal, Refused};
@@ -181,18 +179,13 @@ impl<L: Log> Collector<L> {
     /// Takes a request. Its records are durable when this says so. Not cancel-safe: dropped, its records may be in the log or not.
     pub(crate) async fn receive(&self, arrival: Arrival) -> Result<Accepted, Refused> {
         self.shared.metrics.arrived(arrival.body.len());
-        let (tenant, body) = (arrival.tenant.clone(), arrival.body.clone());
-        let answer_by = arrival.answer_by;
+        let tenant = arrival.tenant.clone();
+        let (answer_by, body_hash) = (arrival.answer_by, arrival.body_hash);
         let taken = timeout_at(answer_by, self.take(arrival));
         let outcome = match AssertUnwindSafe(taken).catch_unwind().await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_late)) => {
-                let answer_ms = u64::try_from(self.limits().answer.as_millis());
-                Err(Refusal::Overloaded(Overload::Deadline(
-                    answer_ms.unwrap_or(u64::MAX),
-                )))
-            }
-            Err(_panic) => Err(self.failed_on(&body)),
+            Ok(Err(_late)) => Err(Refusal::Overloaded(Overload::Deadline)),
+            Err(_panic) => Err(self.failed_on(body_hash)),
         };
         outcome.map_err(|refusal| self.refuse(&tenant, refusal))
     }
@@ -228,13 +221,11 @@ impl<L: Log> Collector<L> {
     }
 
     /// A panic on these bytes was caught.
-    fn failed_on(&self, body: &Bytes) -> Refusal {
-        let body_hash = xxh3_128(body);
+    fn failed_on(&self, body_hash: u128) -> Refusal {
         let now = self.shared.clock.monotonic();
         let is_repeated = self.shared.faults.lock().is_repeated(body_hash, now);
         tracing::error!(
             code = "TW2003",
-            body_bytes = body.len(),
             body_hash = format!("{body_hash:032x}"),
             is_repeated,
             "the collector panicked on a request"

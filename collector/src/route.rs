@@ -16,7 +16,7 @@ use crate::admit::Reserved;
 use crate::answer::{Accepted, Refusal};
 use crate::arrival::{Arrival, Format};
 use crate::config::Limits;
-use crate::inflate::Inflater;
+use crate::inflate::{Encoding, Inflater};
 
 /// Largest payload of a record, in bytes: with its header it stays under the 1 MB that Kafka takes.
 const RECORD_BYTES_MAX: usize = 900_000;
@@ -93,6 +93,7 @@ impl Workbenches {
             format,
             encoding,
             body,
+            body_hash,
             mut reserved,
             ..
         } = arrival;
@@ -102,16 +103,17 @@ impl Workbenches {
             regroup,
         } = workbench;
         let inflated = inflater.inflate(encoding, &body, self.inflated_max, &mut reserved)?;
-        let request_hash = RequestHash(xxh3_128(inflated));
+        let request_hash = RequestHash(match encoding {
+            Encoding::Identity => body_hash,
+            Encoding::Gzip | Encoding::Zstd => xxh3_128(inflated),
+        });
         let decoded = match format {
             Format::Protobuf => None,
             Format::Json => Some(decode_json(inflated, &mut reserved)?),
         };
-        let n_decoded = decoded.as_ref().map_or(0, |_| inflated.len() as u64);
         let bytes = decoded.as_deref().unwrap_or(inflated);
         // Where a request is over a cut limit, the walker writes it anew: as much again, until it is routed.
-        let n_walked = bytes.len() as u64;
-        reserved.grow(n_walked)?;
+        reserved.grow(bytes.len() as u64)?;
         let view = walker
             .walk(bytes, &self.walk_limits)
             .map_err(refused_by_walk)?;
@@ -138,9 +140,10 @@ impl Workbenches {
             part: 0,
             historic: false,
         };
-        let n_spans = records.n_spans;
+        let (n_spans, n_bytes) = (records.n_spans, records.bytes.len() as u64);
         let drafts = records.into_drafts(&header)?;
-        reserved.shrink(inflater.held_bytes() + n_decoded + n_walked);
+        // Only the records are left: the body goes with this function, the buffers to the next request.
+        reserved.shrink_to(n_bytes);
         Ok(Routed {
             drafts,
             n_spans,

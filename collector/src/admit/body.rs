@@ -1,6 +1,5 @@
 //! Reads a body under its limits: bytes reserved before they are kept, a longest pause, a longest time in all.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -42,19 +41,19 @@ impl BodyLimits {
 
 /// The frames of a body, each within the time that is allowed.
 pub(crate) struct Frames<B> {
-    body: Pin<Box<B>>,
+    body: B,
     limits: BodyLimits,
     ends_by: Instant,
 }
 
 impl<B> Frames<B>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     pub(crate) fn new(body: B, limits: BodyLimits) -> Self {
         Self {
-            body: Box::pin(body),
+            body,
             limits,
             ends_by: Instant::now() + limits.total,
         }
@@ -136,7 +135,7 @@ pub(crate) async fn read_whole<B>(
     reserved: &mut Reserved,
 ) -> Result<Bytes, Refusal>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let announced = body.size_hint().exact().unwrap_or(0);
@@ -151,6 +150,29 @@ where
         gathered.push(bytes, announced as usize);
     }
     Ok(gathered.finish())
+}
+
+/// Reads on to the end of a body and forgets it, within `limits`. Returns whether the end came. Cancel-safe.
+pub(crate) async fn discard<B>(body: B, limits: BodyLimits) -> bool
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    if limits.check(body.size_hint().lower()).is_err() {
+        return false;
+    }
+    let mut frames = Frames::new(body, limits);
+    let mut n_bytes = 0;
+    loop {
+        match frames.next().await {
+            Ok(Some(bytes)) => n_bytes += bytes.len() as u64,
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+        if limits.check(n_bytes).is_err() {
+            return false;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -199,12 +221,16 @@ mod tests {
 
     #[tokio::test]
     async fn endless_chunks_end_at_the_limit() {
-        let endless = StreamBody::new(futures::stream::repeat_with(|| -> Chunk {
-            Ok(Frame::data(Bytes::from_static(b"abc")))
-        }));
+        let endless = || {
+            StreamBody::new(futures::stream::repeat_with(|| -> Chunk {
+                Ok(Frame::data(Bytes::from_static(b"abc")))
+            }))
+        };
         let budget = Budget::new(100);
-        let refused = read_whole(endless, LIMITS, &mut budget.open()).await;
+        let refused = read_whole(endless(), LIMITS, &mut budget.open()).await;
         assert_eq!(refused.expect_err("12 > 10").reason(), "too_large");
+        assert!(!discard(endless(), LIMITS).await);
+        assert!(discard(chunks(&["abc", "def"]), LIMITS).await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,7 +76,7 @@ fn refusals() -> Vec<(Refusal, Code, u16)> {
             503,
         ),
         (
-            Refusal::Overloaded(Overload::Deadline(4000)),
+            Refusal::Overloaded(Overload::Deadline),
             Code::Unavailable,
             503,
         ),

@@ -25,13 +25,11 @@ pub(super) fn inflate(
     body: &[u8],
     sink: &mut Sink<'_>,
 ) -> Result<(), Refusal> {
-    match size_hint(body) {
-        Some(size) if size <= sink.bytes_max && !has_more_members(body) => {
-            if inflate_one(one_shot, body, size, sink)? {
-                return sink.fill(size);
-            }
-        }
-        _ => {}
+    let fits = |size: &usize| *size <= sink.bytes_max && !has_more_members(body);
+    if let Some(size) = size_hint(body).filter(fits)
+        && inflate_one(one_shot, body, size, sink)?
+    {
+        return sink.fill(size);
     }
     inflate_members(body, sink)
 }

@@ -6,15 +6,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::corpus::{body, gzip, request, span, spans_of, zstd};
 use crate::server::Server;
-use crate::wire::{
-    EXPORT, JSON, PROTOBUF, Refused, call, call_in_chunks, framed, post, raw, read_answer,
-};
+use crate::wire::{EXPORT, JSON, PROTOBUF, Refused, call, call_in_chunks, framed, post, raw};
 
 /// A length-delimited field.
 fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
@@ -151,15 +149,92 @@ async fn b04_a_lying_length_over_http_is_refused_or_timed_out() {
 }
 
 #[tokio::test]
-async fn b04_the_answer_to_endless_chunks_can_be_read() {
+async fn b04_who_sends_too_much_can_read_the_answer_and_go_on() {
     let server = Server::start(|config| config.limits.body_max = 100_000).await;
     let mut stream = TcpStream::connect(server.http).await.expect("it listens");
-    let mut sent = b"POST /v1/traces HTTP/1.1\r\nhost: t\r\ncontent-type: application/x-protobuf\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-    sent.extend(b"186a1\r\n");
-    sent.extend(vec![0; 100_001]);
-    stream.write_all(&sent).await.expect("it reads");
-    let answer = read_answer(&mut stream).await;
-    assert_eq!(answer.status, 413);
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: t\r\ncontent-type: application/x-protobuf\r\n";
+    let body = vec![0; 300_000];
+    for path in ["/v1/traces", "/v1/metrics"] {
+        let head = head.replace("/v1/traces", path);
+        let sized = format!("{head}content-length: {}\r\n\r\n", body.len());
+        stream
+            .write_all(&[sized.as_bytes(), &body].concat())
+            .await
+            .expect("it reads");
+        let chunked = format!(
+            "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n",
+            body.len()
+        );
+        let ended = [chunked.as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+        stream.write_all(&ended).await.expect("it reads");
+    }
+    let good = corpus_request(head);
+    stream.write_all(&good).await.expect("it reads");
+    let answers = read_all(&mut stream).await;
+    let statuses: Vec<&str> = answers
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .filter_map(|answer| answer.get(..3))
+        .collect();
+    assert_eq!(statuses, ["413", "413", "404", "404", "200"]);
+}
+
+/// A good request after which the connection closes.
+fn corpus_request(head: &str) -> Vec<u8> {
+    let body = body(3);
+    let head = format!(
+        "{head}connection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
+
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    stream
+        .read_to_end(&mut bytes)
+        .await
+        .expect("an orderly end");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn b19_streams_reset_as_soon_as_they_are_opened_end_the_connection() {
+    let server = Server::start(|_| {}).await;
+    let stream = TcpStream::connect(server.grpc).await.expect("it listens");
+    let (mut client, connection) = h2::client::handshake(stream).await.expect("it speaks h2");
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(connection);
+    let mut n_streams = 0;
+    while let Ok(mut ready) = client.ready().await {
+        let request = http::Request::post(format!("http://test{EXPORT}"))
+            .header("content-type", "application/grpc")
+            .body(())
+            .expect("valid headers");
+        let Ok((_response, mut sender)) = ready.send_request(request, false) else {
+            break;
+        };
+        // The headers go out before the reset does.
+        tokio::task::yield_now().await;
+        sender.send_reset(h2::Reason::CANCEL);
+        client = ready;
+        n_streams += 1;
+        assert!(n_streams < 100_000, "nobody minds");
+    }
+    let ended = tasks
+        .join_next()
+        .await
+        .expect("one task")
+        .expect("no panic");
+    assert!(
+        ended.is_err(),
+        "after {n_streams} streams the connection is gone"
+    );
+    assert!(
+        call(server.grpc, &[], &framed(false, &body(3)))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]

@@ -210,3 +210,23 @@ async fn health_and_metrics_are_on_the_same_port() {
     let text = String::from_utf8_lossy(&metrics.body);
     assert!(metrics.status == 200 && text.contains("tracewell_collector_connections"));
 }
+
+#[tokio::test]
+async fn http2_is_served_on_the_same_port() {
+    let server = Server::start(|_| {}).await;
+    let stream = tokio::net::TcpStream::connect(server.http)
+        .await
+        .expect("it listens");
+    let (client, connection) = h2::client::handshake(stream).await.expect("it speaks h2");
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(connection);
+    let request = http::Request::post("http://test/v1/traces")
+        .header(PROTOBUF.0, PROTOBUF.1)
+        .body(())
+        .expect("valid headers");
+    let mut client = client.ready().await.expect("a stream is free");
+    let (response, mut sender) = client.send_request(request, false).expect("it is open");
+    sender.send_data(body(8).into(), true).expect("it is open");
+    assert_eq!(response.await.expect("an answer").status(), 200);
+    assert_eq!(spans_of(&server.log.take()), spans(8));
+}

@@ -1,10 +1,5 @@
 //! The collector through its real ports, over a log in memory: what comes in is in the log as it was, or is refused by the table of answers.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests own the tasks of the servers they start"
-)]
-
 mod bad_input;
 mod corpus;
 mod grpc;
