@@ -17,9 +17,10 @@ pub mod search;
 pub mod store;
 mod tags;
 pub mod trace;
+pub mod traceql;
 
 pub use block::input::DecodeError;
-pub use block::read::ReadError;
+pub use block::read::{BlockFacts, ReadError, inspect_block};
 pub use block::write::BuildError;
 pub use config::Config;
 pub use filter::{Filter, NO_SERVICE_NAME};

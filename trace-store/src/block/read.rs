@@ -245,6 +245,42 @@ fn decode_error(name: &BlockName, cause: DecodeError) -> ReadError {
     }
 }
 
+/// What a block says that was looked through from end to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockFacts {
+    pub n_rows: usize,
+    pub n_spans: u64,
+    /// Bytes of all spans, decompressed.
+    pub raw_bytes: u64,
+}
+
+/// Looks through the body of a block: every section, every frame. Any bytes may be given.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn inspect_block(body: &Bytes) -> Result<BlockFacts, DecodeError> {
+    let name = BlockName {
+        kind: blocks::BlockKind::Traces,
+        tenant: telemetry::Tenant::default_tenant(),
+        id: String::new(),
+    };
+    let opened = open_body(name, body)?;
+    let mut facts = BlockFacts {
+        n_rows: opened.index.rows().len(),
+        n_spans: 0,
+        raw_bytes: 0,
+    };
+    for row in opened.index.rows() {
+        let range = opened.frame_range(row);
+        let frame = body
+            .get(range.start as usize..range.end as usize)
+            .ok_or(DecodeError("a frame lies outside the block"))?;
+        facts.raw_bytes += opened.unpack(row, frame)?.len() as u64;
+        facts.n_spans += u64::from(row.n_spans);
+    }
+    Ok(facts)
+}
+
 /// Opens a body that is in memory. Never panics, whatever the bytes.
 pub(crate) fn open_body(name: BlockName, body: &Bytes) -> Result<Opened, DecodeError> {
     let footer_at = body

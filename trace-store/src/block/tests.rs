@@ -144,6 +144,17 @@ fn a_dictionary_of_the_block_itself_pays() {
 }
 
 #[test]
+fn a_block_tells_what_is_in_it() {
+    let trace = crate::fixtures::plain(id(1), &[("shop", "buy", 5), ("db", "select", 6)]);
+    let facts = super::read::inspect_block(&body_of(std::slice::from_ref(&trace), 70)).unwrap();
+    assert_eq!((facts.n_rows, facts.n_spans), (70, 140));
+    assert_eq!(
+        facts.raw_bytes,
+        70 * kept(id(1), &trace, false).traces_data.len() as u64
+    );
+}
+
+#[test]
 fn an_empty_block_reads_back() {
     let body = build(Vec::new(), 3, Packing::Keep).unwrap().body;
     assert_eq!(told(&body).unwrap().len(), 0);
