@@ -45,11 +45,9 @@ pub trait Machine: Send {
     /// Takes one record again that lies before the ledger's end: folds what the ledger lists as open, counts and evaluates nothing.
     fn refold(&mut self, record: &Record);
 
-    /// Ends a take-over: every record before the ledger's end was refolded, as far as the log still has them. `lossy` when it does not have all.
-    ///
-    /// # Errors
-    /// When the records do not give what the ledger says was open, though none is missing.
-    fn resume(&mut self, lossy: bool) -> Result<(), Stopped>;
+    /// Ends a take-over: every record before the ledger's end was refolded, as far as the log still has them. What the ledger says was open and
+    /// the log no longer has is counted as lost.
+    fn resume(&mut self);
 }
 
 /// Where seals go. Each effect is named (topic, partition, end offset): harmless twice.
@@ -61,7 +59,10 @@ pub trait Effects<M: Machine>: Send {
     fn durable(&mut self) -> impl Future<Output = Result<Durable, EffectError>> + Send;
 
     /// Called after the log has taken `durable` as committed.
-    fn committed(&mut self, durable: Durable) -> impl Future<Output = Result<(), EffectError>> + Send;
+    fn committed(
+        &mut self,
+        durable: Durable,
+    ) -> impl Future<Output = Result<(), EffectError>> + Send;
 
     /// What the owner wants to say to its partition, asked each time the end of the log is reached.
     fn control(&mut self, machine: &M) -> Option<Draft>;
@@ -126,5 +127,8 @@ pub enum RunError {
     #[error("the ledger entry that ended at offset {0} is missing")]
     LedgerMissing(Offset),
     #[error("the ledger entry that ended at offset {end_offset} is damaged: {error}")]
-    LedgerDamaged { end_offset: Offset, error: EntryError },
+    LedgerDamaged {
+        end_offset: Offset,
+        error: EntryError,
+    },
 }

@@ -69,10 +69,17 @@ impl LedgerEntry {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let n = |len: usize| u32::try_from(len).expect("an epoch has fewer than 2^32 of anything");
-        let has_t = if self.clock.last.is_some() { HAS_RECORD_TIME } else { 0 };
+        let has_t = if self.clock.last.is_some() {
+            HAS_RECORD_TIME
+        } else {
+            0
+        };
         let t = self.clock.last.map_or(0, |t| t.unix_ms);
         let mut out = Vec::with_capacity(
-            80 + self.chain.len() * LINK_BYTES + self.seen.len() * SEEN_BYTES + self.stage.len() + CHECKSUM_BYTES,
+            80 + self.chain.len() * LINK_BYTES
+                + self.seen.len() * SEEN_BYTES
+                + self.stage.len()
+                + CHECKSUM_BYTES,
         );
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
@@ -80,10 +87,20 @@ impl LedgerEntry {
         out.extend([0; 4]);
         out.extend(self.clock.now.ms.to_le_bytes());
         out.extend(t.to_le_bytes());
-        for number in [self.sealed_at.ms, self.horizon.ms, self.end_offset.0, self.first_offset.0] {
+        for number in [
+            self.sealed_at.ms,
+            self.horizon.ms,
+            self.end_offset.0,
+            self.first_offset.0,
+        ] {
             out.extend(number.to_le_bytes());
         }
-        for count in [n(self.chain.len()), n(self.seen.len()), n(self.stage.len()), 0] {
+        for count in [
+            n(self.chain.len()),
+            n(self.seen.len()),
+            n(self.stage.len()),
+            0,
+        ] {
             out.extend(count.to_le_bytes());
         }
         for link in &self.chain {
@@ -158,14 +175,19 @@ fn decode_body(mut fields: Fields<'_>) -> Option<Result<LedgerEntry, EntryError>
         seen.push(SeenRecord {
             key: RequestKey(seen_records.u128()?),
             offset: Offset(seen_records.u64()?),
-            at: ShardTime { ms: seen_records.u64()? },
+            at: ShardTime {
+                ms: seen_records.u64()?,
+            },
         });
     }
     Some(Ok(LedgerEntry {
         end_offset,
         first_offset,
         sealed_at,
-        clock: ShardClock { now, last: has_t.then_some(RecordTime { unix_ms }) },
+        clock: ShardClock {
+            now,
+            last: has_t.then_some(RecordTime { unix_ms }),
+        },
         horizon,
         chain,
         seen,
@@ -184,31 +206,41 @@ mod tests {
         let numbers = any::<[u64; 5]>();
         let links = vec(any::<[u64; 2]>(), 0..40);
         let seen = vec((any::<u128>(), any::<u64>(), any::<u64>()), 0..40);
-        (numbers, any::<Option<i64>>(), links, seen, vec(any::<u8>(), 0..200)).prop_map(
-            |([end, w, sealed, now, horizon], t, links, seen, stage)| LedgerEntry {
-                end_offset: Offset(end),
-                first_offset: Offset(w),
-                sealed_at: ShardTime { ms: sealed },
-                clock: ShardClock {
-                    now: ShardTime { ms: now },
-                    last: t.map(|unix_ms| RecordTime { unix_ms }),
-                },
-                horizon: ShardTime { ms: horizon },
-                chain: links
-                    .into_iter()
-                    .map(|[end, at]| Link { end_offset: Offset(end), sealed_at: ShardTime { ms: at } })
-                    .collect(),
-                seen: seen
-                    .into_iter()
-                    .map(|(key, offset, at)| SeenRecord {
-                        key: RequestKey(key),
-                        offset: Offset(offset),
-                        at: ShardTime { ms: at },
-                    })
-                    .collect(),
-                stage: Bytes::from(stage),
-            },
+        (
+            numbers,
+            any::<Option<i64>>(),
+            links,
+            seen,
+            vec(any::<u8>(), 0..200),
         )
+            .prop_map(|([end, w, sealed, now, horizon], t, links, seen, stage)| {
+                LedgerEntry {
+                    end_offset: Offset(end),
+                    first_offset: Offset(w),
+                    sealed_at: ShardTime { ms: sealed },
+                    clock: ShardClock {
+                        now: ShardTime { ms: now },
+                        last: t.map(|unix_ms| RecordTime { unix_ms }),
+                    },
+                    horizon: ShardTime { ms: horizon },
+                    chain: links
+                        .into_iter()
+                        .map(|[end, at]| Link {
+                            end_offset: Offset(end),
+                            sealed_at: ShardTime { ms: at },
+                        })
+                        .collect(),
+                    seen: seen
+                        .into_iter()
+                        .map(|(key, offset, at)| SeenRecord {
+                            key: RequestKey(key),
+                            offset: Offset(offset),
+                            at: ShardTime { ms: at },
+                        })
+                        .collect(),
+                    stage: Bytes::from(stage),
+                }
+            })
     }
 
     proptest! {
@@ -244,8 +276,14 @@ mod tests {
     fn another_version_is_refused_by_name() {
         let mut bytes = MAGIC.to_vec();
         bytes.extend([2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(LedgerEntry::decode(&bytes), Err(EntryError::Version { found: 2 }));
-        assert_eq!(LedgerEntry::decode(b"short"), Err(EntryError::Length { bytes: 5 }));
+        assert_eq!(
+            LedgerEntry::decode(&bytes),
+            Err(EntryError::Version { found: 2 })
+        );
+        assert_eq!(
+            LedgerEntry::decode(b"short"),
+            Err(EntryError::Length { bytes: 5 })
+        );
         assert_eq!(LedgerEntry::decode(&[0; 100]), Err(EntryError::Magic));
     }
 }

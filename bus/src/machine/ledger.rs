@@ -60,7 +60,9 @@ impl Ledger {
 
     /// The next whole second that the clock has passed, in order, each once; what is older than `late_window` by then is forgotten.
     pub fn close_second(&mut self, late_window: Duration) -> Option<ShardTime> {
-        let next = ShardTime { ms: self.closed.ms + SECOND_MS };
+        let next = ShardTime {
+            ms: self.closed.ms + SECOND_MS,
+        };
         if next > self.clock.now {
             return None;
         }
@@ -76,7 +78,9 @@ impl Ledger {
 
     fn forget(&mut self, now: ShardTime, late_window: Duration) {
         let window_ms = u64::try_from(late_window.as_millis()).unwrap_or(u64::MAX);
-        let horizon = ShardTime { ms: now.ms.saturating_sub(window_ms) };
+        let horizon = ShardTime {
+            ms: now.ms.saturating_sub(window_ms),
+        };
         if horizon > self.horizon {
             self.horizon = horizon;
             self.seen.forget_before(horizon);
@@ -115,7 +119,11 @@ impl Ledger {
         if self.seen.contains(key) {
             return false;
         }
-        let record = SeenRecord { key, offset, at: self.clock.now };
+        let record = SeenRecord {
+            key,
+            offset,
+            at: self.clock.now,
+        };
         self.seen.push(record);
         self.seen_new.push(record);
         true
@@ -123,10 +131,18 @@ impl Ledger {
 
     /// Ends an epoch. Links whose every content is forgotten and older than what is open leave the chain.
     pub fn seal(&mut self, sealing: Sealing) -> LedgerEntry {
-        let Sealing { sealed_at, end_offset, oldest_open, stage } = sealing;
+        let Sealing {
+            sealed_at,
+            end_offset,
+            oldest_open,
+            stage,
+        } = sealing;
         let needed_from = oldest_open.map_or(self.horizon, |(_, at)| at.min(self.horizon));
         self.chain.retain(|link| link.sealed_at >= needed_from);
-        self.chain.push(Link { end_offset, sealed_at });
+        self.chain.push(Link {
+            end_offset,
+            sealed_at,
+        });
         let entry = LedgerEntry {
             end_offset,
             first_offset: oldest_open.map_or(end_offset, |(offset, _)| offset),
@@ -162,7 +178,10 @@ impl Ledger {
     /// The τ at which the record at `offset` was folded before the take-over, if it was: re-sent records were not.
     #[must_use]
     pub fn folded_at(&self, offset: Offset) -> Option<ShardTime> {
-        let place = self.folded.binary_search_by_key(&offset, |seen| seen.offset).ok()?;
+        let place = self
+            .folded
+            .binary_search_by_key(&offset, |seen| seen.offset)
+            .ok()?;
         self.folded.get(place).map(|seen| seen.at)
     }
 
@@ -195,7 +214,9 @@ mod tests {
 
     fn step(ledger: &mut Ledger, unix_ms: i64) -> Vec<u64> {
         ledger.step(RecordTime { unix_ms });
-        let closed = std::iter::from_fn(|| ledger.close_second(WINDOW)).map(|s| s.ms).collect();
+        let closed = std::iter::from_fn(|| ledger.close_second(WINDOW))
+            .map(|s| s.ms)
+            .collect();
         ledger.close_rest(WINDOW);
         closed
     }
@@ -251,8 +272,10 @@ mod tests {
         let newest = entries.last().expect("entries").clone();
         let ends: Vec<u64> = newest.chain.iter().map(|link| link.end_offset.0).collect();
         assert_eq!(ends, [40, 50, 60], "20 s are remembered at 60 s");
-        let chain: Vec<LedgerEntry> =
-            entries.into_iter().filter(|e| ends.contains(&e.end_offset.0)).collect();
+        let chain: Vec<LedgerEntry> = entries
+            .into_iter()
+            .filter(|e| ends.contains(&e.end_offset.0))
+            .collect();
         let mut restored = Ledger::default();
         restored.restore(&chain);
         assert_eq!(restored.folded_at(Offset(35)), Some(ShardTime::from_s(35)));
@@ -262,7 +285,11 @@ mod tests {
         assert!(restored.first_seen(&header(60), Offset(60)));
         for hash in 0..=60 {
             let known = !ledger.first_seen(&header(hash), Offset(99));
-            assert_eq!(!restored.first_seen(&header(hash), Offset(99)), known, "{hash}");
+            assert_eq!(
+                !restored.first_seen(&header(hash), Offset(99)),
+                known,
+                "{hash}"
+            );
         }
     }
 

@@ -25,7 +25,12 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
     effects: &mut E,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let TakenOver { mut consumer, pending, mut at_end, .. } = taken;
+    let TakenOver {
+        mut consumer,
+        pending,
+        mut at_end,
+        ..
+    } = taken;
     apply(pending, machine, effects, stop).await?;
     if at_end {
         say(log, effects.control(machine)).await?;
@@ -104,5 +109,9 @@ pub fn tick(to: TopicPartition) -> Draft {
         part: 0,
         historic: false,
     };
-    Draft { to, header, payload: Bytes::new() }
+    Draft {
+        to,
+        header,
+        payload: Bytes::new(),
+    }
 }

@@ -43,21 +43,30 @@ pub(super) struct SeenRequests {
 
 impl SeenRequests {
     pub(super) fn contains(&self, key: RequestKey) -> bool {
-        self.index.find(key.short(), |&count| self.at(count).is_some_and(|r| r.key == key)).is_some()
+        self.index
+            .find(key.short(), |&count| {
+                self.at(count).is_some_and(|r| r.key == key)
+            })
+            .is_some()
     }
 
     /// Adds a record that is newer than all; of two with one key the newer counts.
     pub(super) fn push(&mut self, record: SeenRecord) {
         let count = self.first.wrapping_add(self.records.len() as u32);
         let (records, first) = (&self.records, self.first);
-        let key_of = |count: u32| records.get(count.wrapping_sub(first) as usize).map(|r| r.key);
+        let key_of = |count: u32| {
+            records
+                .get(count.wrapping_sub(first) as usize)
+                .map(|r| r.key)
+        };
         let same = |&other: &u32| key_of(other) == Some(record.key);
         match self.index.find_mut(record.key.short(), same) {
             Some(place) => *place = count,
             None => {
-                self.index.insert_unique(record.key.short(), count, |&other| {
-                    key_of(other).unwrap_or(record.key).short()
-                });
+                self.index
+                    .insert_unique(record.key.short(), count, |&other| {
+                        key_of(other).unwrap_or(record.key).short()
+                    });
             }
         }
         self.records.push_back(record);
@@ -67,7 +76,10 @@ impl SeenRequests {
     pub(super) fn forget_before(&mut self, horizon: ShardTime) {
         while let Some(oldest) = self.records.front().copied().filter(|r| r.at < horizon) {
             let first = self.first;
-            if let Ok(place) = self.index.find_entry(oldest.key.short(), |&count| count == first) {
+            if let Ok(place) = self
+                .index
+                .find_entry(oldest.key.short(), |&count| count == first)
+            {
                 place.remove();
             }
             self.records.pop_front();
@@ -86,7 +98,11 @@ mod tests {
     use crate::Offset;
 
     fn record(key: u128, at_ms: u64) -> SeenRecord {
-        SeenRecord { key: RequestKey(key), offset: Offset(at_ms), at: ShardTime { ms: at_ms } }
+        SeenRecord {
+            key: RequestKey(key),
+            offset: Offset(at_ms),
+            at: ShardTime { ms: at_ms },
+        }
     }
 
     #[test]
@@ -97,7 +113,11 @@ mod tests {
         }
         seen.forget_before(ShardTime { ms: 400 });
         for n in 0..1_000u64 {
-            assert_eq!(seen.contains(RequestKey(u128::from(n) << 3)), n >= 400, "{n}");
+            assert_eq!(
+                seen.contains(RequestKey(u128::from(n) << 3)),
+                n >= 400,
+                "{n}"
+            );
         }
         assert_eq!(seen.index.len(), 600);
     }

@@ -31,7 +31,13 @@ pub async fn take_over<L: Log, M: Machine>(
 ) -> Result<TakenOver<L::Consumer>, RunError> {
     let Some(commit) = log.committed(of).await? else {
         let consumer = log.consume(of, Start::Earliest).await?;
-        return Ok(TakenOver { consumer, pending: Vec::new(), at_end: false, n_refolded: 0, lossy: false });
+        return Ok(TakenOver {
+            consumer,
+            pending: Vec::new(),
+            at_end: false,
+            n_refolded: 0,
+            lossy: false,
+        });
     };
     machine.restore(&chain(ledgers, of, commit.end_offset).await?)?;
     let (consumer, lossy) = match log.consume(of, Start::At(commit.offset)).await {
@@ -39,7 +45,7 @@ pub async fn take_over<L: Log, M: Machine>(
         consumer => (consumer?, false),
     };
     let taken = refold(consumer, commit.end_offset, lossy, machine).await?;
-    machine.resume(lossy)?;
+    machine.resume();
     Ok(taken)
 }
 
@@ -53,7 +59,13 @@ async fn refold<C: Consumer, M: Machine>(
     let mut n_refolded = 0;
     loop {
         let Fetched::Records(mut records) = consumer.next().await? else {
-            return Ok(TakenOver { consumer, pending: Vec::new(), at_end: true, n_refolded, lossy });
+            return Ok(TakenOver {
+                consumer,
+                pending: Vec::new(),
+                at_end: true,
+                n_refolded,
+                lossy,
+            });
         };
         let n_before = records.partition_point(|record| record.offset < end_offset);
         let pending = records.split_off(n_before);
@@ -63,7 +75,13 @@ async fn refold<C: Consumer, M: Machine>(
         }
         n_refolded += n_before as u64;
         if !pending.is_empty() {
-            return Ok(TakenOver { consumer, pending, at_end: false, n_refolded, lossy });
+            return Ok(TakenOver {
+                consumer,
+                pending,
+                at_end: false,
+                n_refolded,
+                lossy,
+            });
         }
     }
 }
@@ -91,7 +109,10 @@ async fn entry(
     of: TopicPartition,
     end_offset: Offset,
 ) -> Result<LedgerEntry, RunError> {
-    let bytes = ledgers.get(of, end_offset).await.map_err(RunError::Ledger)?;
+    let bytes = ledgers
+        .get(of, end_offset)
+        .await
+        .map_err(RunError::Ledger)?;
     let bytes = bytes.ok_or(RunError::LedgerMissing(end_offset))?;
     LedgerEntry::decode(&bytes).map_err(|error| RunError::LedgerDamaged { end_offset, error })
 }

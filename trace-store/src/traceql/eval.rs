@@ -41,10 +41,14 @@ impl<'e, 'a> Asked<'e, 'a> {
             Node::Not(id) => !self.truth(*id),
             Node::Test { field, op, literal } => {
                 let right = value_of(literal);
-                holds(*op, |ask| each(field, self.span, &mut |left| ask(compare(&left, &right))))
+                holds(*op, |ask| {
+                    each(field, self.span, &mut |left| ask(compare(&left, &right)))
+                })
             }
             Node::Compare { left, op, right } => holds(*op, |ask| {
-                let Some(right) = self.value(*right) else { return };
+                let Some(right) = self.value(*right) else {
+                    return;
+                };
                 self.each_value(*left, &mut |left| ask(compare(&left, &right)));
             }),
             Node::Match { of, regex, negated } => self.is_match(*of, regex) == Some(!negated),
@@ -149,12 +153,22 @@ fn holds(op: CompareOp, ask_all: impl FnOnce(&mut dyn FnMut(Option<Ordering>))) 
             CompareOp::GreaterEqual => ordering.is_ge(),
         };
     });
-    if op == CompareOp::NotEqual { fits && !any } else { any }
+    if op == CompareOp::NotEqual {
+        fits && !any
+    } else {
+        any
+    }
 }
 
 /// None if the two are of different types. NaN is of no type.
 fn compare(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
-    let equality = |equal: bool| Some(if equal { Ordering::Equal } else { Ordering::Less });
+    let equality = |equal: bool| {
+        Some(if equal {
+            Ordering::Equal
+        } else {
+            Ordering::Less
+        })
+    };
     match (left, right) {
         (Value::Text(left), Value::Text(right)) => Some(left.as_ref().cmp(right.as_ref())),
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
@@ -184,7 +198,9 @@ fn arithmetic<'a>(op: ArithmeticOp, left: &Value<'_>, right: &Value<'_>) -> Opti
             ArithmeticOp::Subtract => left.checked_sub(*right),
             ArithmeticOp::Multiply => left.checked_mul(*right),
             ArithmeticOp::Remainder => left.checked_rem(*right),
-            ArithmeticOp::Divide if *right != 0 && left.checked_rem(*right) == Some(0) => left.checked_div(*right),
+            ArithmeticOp::Divide if *right != 0 && left.checked_rem(*right) == Some(0) => {
+                left.checked_div(*right)
+            }
             ArithmeticOp::Divide | ArithmeticOp::Power => None,
         };
         if let Some(exact) = exact {
@@ -207,21 +223,37 @@ fn each(field: &Field, span: &SpanView<'_>, see: &mut dyn FnMut(Value<'_>)) {
     let text = |text| Value::Text(Cow::Borrowed(text));
     match field {
         Field::Name => see(text(span.name())),
-        Field::Duration => see(Value::Int(i64::try_from(span.duration_ns()).unwrap_or(i64::MAX))),
+        Field::Duration => see(Value::Int(
+            i64::try_from(span.duration_ns()).unwrap_or(i64::MAX),
+        )),
         Field::Kind => see(Value::Kind(span.kind())),
         Field::Status => see(Value::Status(span.status_code())),
         Field::StatusMessage => see(text(span.status_message())),
         Field::SpanId => see(Value::Text(span.span_id().to_string().into())),
         Field::ParentId => {
-            see(Value::Text(span.parent_span_id().map(|id| id.to_string()).unwrap_or_default().into()));
+            see(Value::Text(
+                span.parent_span_id()
+                    .map(|id| id.to_string())
+                    .unwrap_or_default()
+                    .into(),
+            ));
         }
         Field::TraceId => see(Value::Text(span.trace_id().to_string().into())),
         Field::ScopeName => see(text(span.scope().name())),
         Field::ScopeVersion => see(text(span.scope().version())),
         Field::EventName => span.events().for_each(|event| see(text(event.name()))),
-        Field::LinkSpanId => span.links().for_each(|link| see(Value::Text(link.span_id().to_string().into()))),
-        Field::LinkTraceId => span.links().for_each(|link| see(Value::Text(link.trace_id().to_string().into()))),
-        Field::Any(_) | Field::Span(_) | Field::Resource(_) | Field::Scope(_) | Field::Event(_) | Field::Link(_) => {
+        Field::LinkSpanId => span
+            .links()
+            .for_each(|link| see(Value::Text(link.span_id().to_string().into()))),
+        Field::LinkTraceId => span
+            .links()
+            .for_each(|link| see(Value::Text(link.trace_id().to_string().into()))),
+        Field::Any(_)
+        | Field::Span(_)
+        | Field::Resource(_)
+        | Field::Scope(_)
+        | Field::Event(_)
+        | Field::Link(_) => {
             each_raw(field, span, &mut |value| show(&value, see));
         }
     }
@@ -231,21 +263,35 @@ fn each(field: &Field, span: &SpanView<'_>, see: &mut dyn FnMut(Value<'_>)) {
 fn each_raw(field: &Field, span: &SpanView<'_>, see: &mut dyn FnMut(ValueView<'_>)) {
     match field {
         Field::Any(key) => {
-            if let Some(value) = find(span.attributes(), key).or_else(|| find(span.resource().attributes(), key)) {
+            if let Some(value) =
+                find(span.attributes(), key).or_else(|| find(span.resource().attributes(), key))
+            {
                 see(value);
             }
         }
         Field::Span(key) => find(span.attributes(), key).into_iter().for_each(see),
-        Field::Resource(key) => find(span.resource().attributes(), key).into_iter().for_each(see),
-        Field::Scope(key) => find(span.scope().attributes(), key).into_iter().for_each(see),
-        Field::Event(key) => span.events().filter_map(|event| find(event.attributes(), key)).for_each(see),
-        Field::Link(key) => span.links().filter_map(|link| find(link.attributes(), key)).for_each(see),
+        Field::Resource(key) => find(span.resource().attributes(), key)
+            .into_iter()
+            .for_each(see),
+        Field::Scope(key) => find(span.scope().attributes(), key)
+            .into_iter()
+            .for_each(see),
+        Field::Event(key) => span
+            .events()
+            .filter_map(|event| find(event.attributes(), key))
+            .for_each(see),
+        Field::Link(key) => span
+            .links()
+            .filter_map(|link| find(link.attributes(), key))
+            .for_each(see),
         _ => {}
     }
 }
 
 fn find<'a>(mut attributes: Attributes<'a>, key: &str) -> Option<ValueView<'a>> {
-    attributes.find(|(name, _)| *name == key).map(|(_, value)| value)
+    attributes
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| value)
 }
 
 fn show(value: &ValueView<'_>, see: &mut dyn FnMut(Value<'_>)) {

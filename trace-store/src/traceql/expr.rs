@@ -23,14 +23,32 @@ pub(super) enum Node {
     And(Vec<NodeId>),
     Not(NodeId),
     /// A field against a literal, the common case.
-    Test { field: Field, op: CompareOp, literal: Literal },
-    Compare { left: NodeId, op: CompareOp, right: NodeId },
-    Match { of: NodeId, regex: Regex, negated: bool },
-    IsNil { field: Field, negated: bool },
+    Test {
+        field: Field,
+        op: CompareOp,
+        literal: Literal,
+    },
+    Compare {
+        left: NodeId,
+        op: CompareOp,
+        right: NodeId,
+    },
+    Match {
+        of: NodeId,
+        regex: Regex,
+        negated: bool,
+    },
+    IsNil {
+        field: Field,
+        negated: bool,
+    },
     Field(Field),
     Literal(Literal),
     /// First, then each operator with its operand, from the left.
-    Arithmetic { first: NodeId, rest: Vec<(ArithmeticOp, NodeId)> },
+    Arithmetic {
+        first: NodeId,
+        rest: Vec<(ArithmeticOp, NodeId)>,
+    },
     Negate(NodeId),
 }
 

@@ -19,8 +19,8 @@ pub enum Token {
 
 /// Longest first, so that `=~` is not read as `=` and `~`.
 const SIGNS: [&str; 24] = [
-    "&&", "||", "!=", "!~", "=~", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", "=", "<", ">", "!", "+", "-", "*",
-    "/", "%", "^",
+    "&&", "||", "!=", "!~", "=~", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", "=", "<", ">",
+    "!", "+", "-", "*", "/", "%", "^",
 ];
 
 /// Units of a duration and their ns.
@@ -54,10 +54,19 @@ impl<'a> Lexer<'a> {
             return Err(ParseError::new(
                 text,
                 0,
-                format!("{} bytes of text, over the limit of {}", text.len(), super::TEXT_BYTES_MAX),
+                format!(
+                    "{} bytes of text, over the limit of {}",
+                    text.len(),
+                    super::TEXT_BYTES_MAX
+                ),
             ));
         }
-        let mut lexer = Self { text, at: 0, next_at: 0, token: Token::End };
+        let mut lexer = Self {
+            text,
+            at: 0,
+            next_at: 0,
+            token: Token::End,
+        };
         lexer.advance()?;
         Ok(lexer)
     }
@@ -95,7 +104,11 @@ impl<'a> Lexer<'a> {
     /// # Errors
     /// When something else comes.
     pub fn expect_sign(&mut self, sign: &str) -> Result<(), ParseError> {
-        if self.take_sign(sign)? { Ok(()) } else { Err(self.error(format!("expected {sign:?}, found {}", self.token))) }
+        if self.take_sign(sign)? {
+            Ok(())
+        } else {
+            Err(self.error(format!("expected {sign:?}, found {}", self.token)))
+        }
     }
 
     /// A mistake at the next token.
@@ -120,15 +133,22 @@ impl<'a> Lexer<'a> {
         };
         let fails = |told: &str| ParseError::new(self.text, self.at, told.to_owned());
         match first {
-            '"' => quoted(text).ok_or_else(|| fails("text without a closing quote, or with an unknown escape")).map(
-                |(value, n)| (Token::Text(value), n),
-            ),
+            '"' => quoted(text)
+                .ok_or_else(|| fails("text without a closing quote, or with an unknown escape"))
+                .map(|(value, n)| (Token::Text(value), n)),
             '`' => {
                 let body = text.get(1..).unwrap_or("");
-                let end = body.find('`').ok_or_else(|| fails("raw text without a closing quote"))?;
-                Ok((Token::Text(body.get(..end).unwrap_or("").to_owned()), end + 2))
+                let end = body
+                    .find('`')
+                    .ok_or_else(|| fails("raw text without a closing quote"))?;
+                Ok((
+                    Token::Text(body.get(..end).unwrap_or("").to_owned()),
+                    end + 2,
+                ))
             }
-            '0'..='9' => number(text).ok_or_else(|| fails("no number, nor a duration such as 1h2m or 100ms")),
+            '0'..='9' => {
+                number(text).ok_or_else(|| fails("no number, nor a duration such as 1h2m or 100ms"))
+            }
             c if c.is_alphabetic() || c == '_' || c == '.' => {
                 word(text).ok_or_else(|| fails("a name with a quote that does not close"))
             }
@@ -197,9 +217,12 @@ fn number(text: &str) -> Option<(Token, usize)> {
 
 /// The digits, with at most one dot, that `text` begins with.
 fn digits(text: &str) -> Option<(&str, usize)> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let digits = text.get(..end)?;
-    (digits.bytes().filter(|b| *b == b'.').count() <= 1 && !digits.ends_with('.')).then_some((digits, end))
+    (digits.bytes().filter(|b| *b == b'.').count() <= 1 && !digits.ends_with('.'))
+        .then_some((digits, end))
 }
 
 /// One or more numbers with units.
@@ -209,7 +232,9 @@ fn duration(text: &str) -> Option<(Token, usize)> {
         let (digits, n_bytes) = digits(text.get(at..)?)?;
         at += n_bytes;
         let rest = text.get(at..)?;
-        let unit_end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+        let unit_end = rest
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(rest.len());
         let unit = rest.get(..unit_end)?;
         let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;
         ns += digits.parse::<f64>().ok()? * factor;

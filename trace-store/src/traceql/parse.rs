@@ -21,7 +21,11 @@ impl ParseError {
         let before = text.get(..at).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).unwrap_or("").chars().count() + 1;
-        Self { line: before.matches('\n').count() + 1, column, told }
+        Self {
+            line: before.matches('\n').count() + 1,
+            column,
+            told,
+        }
     }
 }
 
@@ -65,10 +69,17 @@ struct Typed {
 }
 
 pub(super) fn parse(lexer: &mut Lexer<'_>) -> Result<FieldExpr, ParseError> {
-    let mut parser = Parser { lexer, nodes: Vec::new(), depth: 0 };
+    let mut parser = Parser {
+        lexer,
+        nodes: Vec::new(),
+        depth: 0,
+    };
     let whole = parser.or()?;
     parser.want(whole, Type::Bool)?;
-    Ok(FieldExpr { nodes: parser.nodes, root: whole.node })
+    Ok(FieldExpr {
+        nodes: parser.nodes,
+        root: whole.node,
+    })
 }
 
 struct Parser<'l, 'a> {
@@ -88,7 +99,11 @@ impl Parser<'_, '_> {
         if operand.is.fits(is) {
             Ok(())
         } else {
-            Err(self.lexer.error(format!("expected {}, found {}", is.name(), operand.is.name())))
+            Err(self.lexer.error(format!(
+                "expected {}, found {}",
+                is.name(),
+                operand.is.name()
+            )))
         }
     }
 
@@ -116,7 +131,11 @@ impl Parser<'_, '_> {
             self.want(next, Type::Bool)?;
             all.push(next.node);
         }
-        Ok(if all.len() == 1 { first } else { self.push(node(all), Type::Bool) })
+        Ok(if all.len() == 1 {
+            first
+        } else {
+            self.push(node(all), Type::Bool)
+        })
     }
 
     fn compare(&mut self) -> Result<Typed, ParseError> {
@@ -151,11 +170,22 @@ impl Parser<'_, '_> {
     /// A field against a literal becomes one node; the two that it replaces are the last ones.
     fn comparison(&mut self, left: Typed, op: CompareOp, right: Typed) -> Typed {
         if let [.., Node::Field(field), Node::Literal(literal)] = self.nodes.as_slice() {
-            let test = Node::Test { field: field.clone(), op, literal: literal.clone() };
+            let test = Node::Test {
+                field: field.clone(),
+                op,
+                literal: literal.clone(),
+            };
             self.nodes.truncate(self.nodes.len() - 2);
             return self.push(test, Type::Bool);
         }
-        self.push(Node::Compare { left: left.node, op, right: right.node }, Type::Bool)
+        self.push(
+            Node::Compare {
+                left: left.node,
+                op,
+                right: right.node,
+            },
+            Type::Bool,
+        )
     }
 
     fn nil(&mut self, left: Typed, op: CompareOp, right: Typed) -> Result<Typed, ParseError> {
@@ -166,14 +196,16 @@ impl Parser<'_, '_> {
         };
         let operand = if left.is == Type::Nil { right } else { left };
         match self.nodes.get(operand.node as usize) {
-            Some(Node::Field(Field::Resource(key))) if key == "service.name" => {
-                Err(self.lexer.error("resource.service.name is never nil".to_owned()))
-            }
+            Some(Node::Field(Field::Resource(key))) if key == "service.name" => Err(self
+                .lexer
+                .error("resource.service.name is never nil".to_owned())),
             Some(Node::Field(field)) if operand.is == Type::Any => {
                 let field = field.clone();
                 Ok(self.push(Node::IsNil { field, negated }, Type::Bool))
             }
-            _ => Err(self.lexer.error("only an attribute is compared with nil".to_owned())),
+            _ => Err(self
+                .lexer
+                .error("only an attribute is compared with nil".to_owned())),
         }
     }
 
@@ -181,10 +213,16 @@ impl Parser<'_, '_> {
         self.want(left, Type::Text)?;
         self.lexer.take()?;
         let Token::Text(text) = self.lexer.peek().clone() else {
-            return Err(self.lexer.error(format!("expected a regular expression, found {}", self.lexer.peek())));
+            return Err(self.lexer.error(format!(
+                "expected a regular expression, found {}",
+                self.lexer.peek()
+            )));
         };
         if text.len() > REGEX_BYTES_MAX {
-            let told = format!("a regular expression of {} bytes, over the limit of {REGEX_BYTES_MAX}", text.len());
+            let told = format!(
+                "a regular expression of {} bytes, over the limit of {REGEX_BYTES_MAX}",
+                text.len()
+            );
             return Err(self.lexer.error(told));
         }
         let regex = RegexBuilder::new(&format!("^(?:{text})$"))
@@ -193,14 +231,25 @@ impl Parser<'_, '_> {
             .build()
             .map_err(|error| self.lexer.error(last_line(&error)))?;
         self.lexer.take()?;
-        Ok(self.push(Node::Match { of: left.node, regex, negated }, Type::Bool))
+        Ok(self.push(
+            Node::Match {
+                of: left.node,
+                regex,
+                negated,
+            },
+            Type::Bool,
+        ))
     }
 
     /// Sums of products of powers: operators of `level` and above.
     fn arithmetic(&mut self, level: usize) -> Result<Typed, ParseError> {
         const LEVELS: [&[(&str, ArithmeticOp)]; 2] = [
             &[("+", ArithmeticOp::Add), ("-", ArithmeticOp::Subtract)],
-            &[("*", ArithmeticOp::Multiply), ("/", ArithmeticOp::Divide), ("%", ArithmeticOp::Remainder)],
+            &[
+                ("*", ArithmeticOp::Multiply),
+                ("/", ArithmeticOp::Divide),
+                ("%", ArithmeticOp::Remainder),
+            ],
         ];
         let Some(signs) = LEVELS.get(level) else {
             return self.power();
@@ -222,7 +271,13 @@ impl Parser<'_, '_> {
         if rest.is_empty() {
             return Ok(first);
         }
-        Ok(self.push(Node::Arithmetic { first: first.node, rest }, Type::Number))
+        Ok(self.push(
+            Node::Arithmetic {
+                first: first.node,
+                rest,
+            },
+            Type::Number,
+        ))
     }
 
     fn power(&mut self) -> Result<Typed, ParseError> {
@@ -234,7 +289,13 @@ impl Parser<'_, '_> {
         let exponent = self.deeper(Self::power)?;
         self.want(exponent, Type::Number)?;
         let rest = vec![(ArithmeticOp::Power, exponent.node)];
-        Ok(self.push(Node::Arithmetic { first: base.node, rest }, Type::Number))
+        Ok(self.push(
+            Node::Arithmetic {
+                first: base.node,
+                rest,
+            },
+            Type::Number,
+        ))
     }
 
     fn unary(&mut self) -> Result<Typed, ParseError> {
@@ -265,7 +326,10 @@ impl Parser<'_, '_> {
         operand
     }
 
-    fn deeper(&mut self, read: fn(&mut Self) -> Result<Typed, ParseError>) -> Result<Typed, ParseError> {
+    fn deeper(
+        &mut self,
+        read: fn(&mut Self) -> Result<Typed, ParseError>,
+    ) -> Result<Typed, ParseError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.lexer.error(format!("nested deeper than {DEPTH_MAX}")));
@@ -276,13 +340,18 @@ impl Parser<'_, '_> {
     }
 
     fn operand(&mut self) -> Result<Typed, ParseError> {
-        let mistake = self.lexer.error(format!("expected a field or a value, found {}", self.lexer.peek()));
+        let mistake = self.lexer.error(format!(
+            "expected a field or a value, found {}",
+            self.lexer.peek()
+        ));
         if matches!(self.lexer.peek(), Token::Sign(_) | Token::End) {
             return Err(mistake);
         }
         match self.lexer.take()? {
             Token::Text(text) => Ok(self.push(Node::Literal(Literal::Text(text)), Type::Text)),
-            Token::Int(n) | Token::Duration(n) => Ok(self.push(Node::Literal(Literal::Int(n)), Type::Number)),
+            Token::Int(n) | Token::Duration(n) => {
+                Ok(self.push(Node::Literal(Literal::Int(n)), Type::Number))
+            }
             Token::Float(n) => Ok(self.push(Node::Literal(Literal::Float(n)), Type::Number)),
             Token::Word(word) => match word_of(&word) {
                 Ok((node, is)) => Ok(self.push(node, is)),
@@ -296,13 +365,20 @@ impl Parser<'_, '_> {
 /// The last line of a message: regex draws the expression above it.
 fn last_line(error: &regex::Error) -> String {
     let told = error.to_string();
-    let line = told.lines().last().unwrap_or("").trim_start_matches("error: ");
+    let line = told
+        .lines()
+        .last()
+        .unwrap_or("")
+        .trim_start_matches("error: ");
     format!("no regular expression: {line}")
 }
 
 fn word_of(word: &str) -> Result<(Node, Type), String> {
     if let Some((literal, is)) = static_of(word) {
-        return Ok((literal.map_or(Node::Literal(Literal::Bool(false)), Node::Literal), is));
+        return Ok((
+            literal.map_or(Node::Literal(Literal::Bool(false)), Node::Literal),
+            is,
+        ));
     }
     let (field, is) = field_of(word)?;
     Ok((Node::Field(field), is))
@@ -348,8 +424,12 @@ fn field_of(word: &str) -> Result<(Field, Type), String> {
     if let Some(found) = intrinsic {
         return Ok(found);
     }
-    let (scope, key) = word.split_once('.').ok_or_else(|| format!("{word:?} is no field of a span"))?;
-    let key = Some(key.to_owned()).filter(|key| !key.is_empty()).ok_or_else(|| format!("{word:?} names no attribute"))?;
+    let (scope, key) = word
+        .split_once('.')
+        .ok_or_else(|| format!("{word:?} is no field of a span"))?;
+    let key = Some(key.to_owned())
+        .filter(|key| !key.is_empty())
+        .ok_or_else(|| format!("{word:?} names no attribute"))?;
     let field = match scope {
         "" => Field::Any(key),
         "span" => Field::Span(key),
@@ -358,7 +438,11 @@ fn field_of(word: &str) -> Result<(Field, Type), String> {
         "event" => Field::Event(key),
         "link" => Field::Link(key),
         "parent" => return Err("parent is not known while a trace is still coming in".to_owned()),
-        _ => return Err(format!("{scope:?} is no scope: span, resource, event, link or instrumentation")),
+        _ => {
+            return Err(format!(
+                "{scope:?} is no scope: span, resource, event, link or instrumentation"
+            ));
+        }
     };
     Ok((field, Type::Any))
 }
