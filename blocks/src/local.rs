@@ -49,6 +49,7 @@ struct Inner {
     /// Set once a database could not make a write durable: what its pages hold is then unknown until they are read anew.
     read_only: AtomicBool,
     recovered: Recovered,
+    disk_reserve: u64,
     clock: Clock,
     metrics: Metrics,
 }
@@ -148,6 +149,7 @@ impl BlockStore for Local {
         let row = kv_key(scope, key)?;
         limit("value", value.len(), VALUE_BYTES_MAX)?;
         self.blocking(move |inner| {
+            inner.reserve(value.len())?;
             inner.write(&inner.kv, |kv| kv.put(&row, &seal_value(&row, &value)))
         })
         .await
@@ -215,6 +217,7 @@ impl Inner {
             writing: Mutex::new(()),
             read_only: AtomicBool::new(false),
             recovered,
+            disk_reserve: config.disk_reserve,
             clock,
             metrics,
         };
@@ -224,6 +227,17 @@ impl Inner {
             }
         }
         Ok(inner)
+    }
+
+    /// Refuses what would not leave the reserve: a full disk is met here, never inside a database.
+    fn reserve(&self, bytes: usize) -> Result<(), BlocksError> {
+        let free_bytes = file::free_bytes(&self.dir).map_err(|error| told(&self.dir, error))?;
+        let needed_bytes = self.disk_reserve.saturating_add(bytes as u64);
+        if free_bytes >= needed_bytes {
+            return Ok(());
+        }
+        let full = format!("the disk has {free_bytes} bytes free, {needed_bytes} are needed");
+        Err(told(&self.dir, full))
     }
 
     /// A database write. One that fails makes the store read-only.
@@ -315,6 +329,7 @@ impl Inner {
         if self.read_only.load(Ordering::SeqCst) {
             return Err(BlocksError::ReadOnly);
         }
+        self.reserve(body.len())?;
         let path = self.dir.join(file::path(&name));
         let trailer = Trailer::of(name, content, meta, body);
         let row = trailer.encode();

@@ -18,6 +18,9 @@ use crate::catalog::KnownBlock;
 use crate::trace::merge_parts;
 use crate::{Cursor, Filter, Partial, SearchPage, SearchQuery, StoredTrace, TraceStore, tags};
 
+/// Rows that are looked at before other tasks of the thread get their turn.
+const ROWS_A_TURN: u64 = 1_024;
+
 impl TraceStore {
     /// One page of the traces that the query's filter matches. It is exact, or says that it is partial.
     ///
@@ -168,6 +171,7 @@ impl<'a> Search<'a> {
 
     async fn run(&mut self) -> Result<SearchPage, ReadError> {
         let mut traces = Vec::new();
+        let mut n_looked_at = 0u64;
         loop {
             self.open_due().await?;
             let head = self.heads.pop();
@@ -185,6 +189,10 @@ impl<'a> Search<'a> {
                 self.partial.limit = true;
                 let resume = self.looked_at.max(self.query.cursor);
                 return Ok(self.page(traces, resume));
+            }
+            n_looked_at += 1;
+            if n_looked_at % ROWS_A_TURN == 0 {
+                tokio::task::yield_now().await;
             }
             self.looked_at = Some(head.place.0);
             self.look_at(head).await?;

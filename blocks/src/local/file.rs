@@ -54,6 +54,12 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Space that is left on the disk of a folder for us.
+pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let space = rustix::fs::statvfs(dir)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
 /// Steps 1 to 4 of a put. Stops before `crash_before`, if one is given, as a crash would.
 pub(crate) fn write(
     path: &Path,

@@ -198,9 +198,9 @@ async fn a_file_without_a_readable_trailer_is_moved_aside_and_told() {
     assert!(ids(&local).await.is_empty());
 }
 
-/// What F19 asks of the databases: whatever bit flips, the start succeeds, no block is lost, and small metadata is right, or gone and told.
+/// What F19 asks of the databases: whatever bit flips or end is missing, the start succeeds, no block is lost, and small metadata is right, or gone and told.
 #[tokio::test]
-async fn flipped_bits_in_the_databases_lose_no_block_and_give_no_wrong_value() {
+async fn damage_to_the_databases_loses_no_block_and_gives_no_wrong_value() {
     let dir = tempfile::tempdir().unwrap();
     let local = open(dir.path()).await;
     for i in 0..10u8 {
@@ -222,10 +222,14 @@ async fn flipped_bits_in_the_databases_lose_no_block_and_give_no_wrong_value() {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            // Half of the flips near the start, where the headers are.
-            let range = if round % 2 == 0 { bytes.len() } else { 512 };
+            // Every third round flips near the start, where the headers are; every tenth cuts the file, every tenth zeroes its tail.
+            let range = if round % 3 == 0 { 512 } else { bytes.len() };
             let at = (state >> 33) as usize % range;
-            bytes[at] ^= 1 << (state % 8);
+            match round % 10 {
+                8 => bytes.truncate(at),
+                9 => bytes[at..].fill(0),
+                _ => bytes[at] ^= 1 << (state % 8),
+            }
             fs::write(path, bytes).unwrap();
         }
         let local = open(dir.path()).await;
@@ -259,4 +263,43 @@ async fn a_second_owner_of_the_folder_is_refused() {
     let told = second.err().expect("refused").to_string();
     assert!(told.contains("catalog.redb"), "{told}");
     assert_reads(&local, "a", 1).await;
+}
+
+#[tokio::test]
+async fn what_would_not_leave_the_reserve_is_refused_and_deletes_still_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = open(dir.path()).await;
+    put(&local, "a", 1).await;
+    drop(local);
+    let config = Config {
+        disk_reserve: u64::MAX / 2,
+        ..Config::default()
+    };
+    let local = Local::open(
+        dir.path().to_owned(),
+        config,
+        Clock::host(),
+        Metrics::default(),
+    )
+    .await
+    .unwrap();
+    let told = local
+        .put(&name("b"), ContentHash(2), Bytes::new(), body(2))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(told, BlocksError::Unavailable(_)) && told.to_string().contains("bytes free"),
+        "{told}"
+    );
+    assert!(local.kv_put("s", "k", body(1)).await.is_err());
+    assert_eq!(
+        local
+            .put(&name("a"), ContentHash(1), Bytes::new(), body(1))
+            .await
+            .unwrap(),
+        Put::Same,
+        "what is there needs no room"
+    );
+    local.delete(&name("a")).await.unwrap();
+    assert!(ids(&local).await.is_empty());
 }

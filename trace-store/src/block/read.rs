@@ -13,6 +13,9 @@ use super::input::DecodeError;
 use super::layout::{FOOTER_BYTES, Footer, Section};
 use super::names::Names;
 
+/// Spans that are decompressed where they are wanted: some 200 µs of work.
+const UNPACK_BYTES_MAX: u32 = 256 << 10;
+
 /// Why a block, or a trace in it, could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -208,15 +211,19 @@ impl Reader {
         Ok(opened)
     }
 
-    /// The spans of a row: OTLP `TracesData`.
-    pub(crate) async fn spans(&self, opened: &Opened, row: &Row) -> Result<Bytes, ReadError> {
+    /// The spans of a row: OTLP `TracesData`. Long ones are decompressed apart from the async threads.
+    pub(crate) async fn spans(&self, opened: &Arc<Opened>, row: &Row) -> Result<Bytes, ReadError> {
         let frame = self
             .blocks
             .read(&opened.name, opened.frame_range(row))
             .await?;
-        opened
-            .unpack(row, &frame)
-            .map_err(|cause| decode_error(&opened.name, cause))
+        let unpacked = if row.raw_bytes > UNPACK_BYTES_MAX {
+            let (opened, row) = (Arc::clone(opened), *row);
+            tokio::task::spawn_blocking(move || opened.unpack(&row, &frame)).await?
+        } else {
+            opened.unpack(row, &frame)
+        };
+        unpacked.map_err(|cause| decode_error(&opened.name, cause))
     }
 
     /// A whole block, and its body.

@@ -16,7 +16,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn every_field_of_every_span_comes_back(traces in proptest::collection::vec(any_trace(id(0)), 1..5)) {
