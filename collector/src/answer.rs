@@ -25,6 +25,7 @@ pub(crate) const PARTIAL_BYTES_MAX: usize = 1024;
 /// A request whose records are durable. All of its items were taken, except those rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Accepted {
+    pub(crate) accepted_spans: u64,
     pub(crate) rejected_spans: u32,
     /// Why the first ones were rejected; empty if none was.
     pub(crate) message: String,
@@ -154,7 +155,7 @@ impl Refusal {
         }
     }
 
-    fn http_status(&self) -> u16 {
+    pub(crate) fn http_status(&self) -> u16 {
         match self {
             Self::Malformed { .. } => 400,
             Self::TooLarge { .. } => 413,
@@ -196,7 +197,7 @@ impl Refusal {
     }
 
     /// The text for the sender, at most [`MESSAGE_BYTES_MAX`] long.
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         cut(self.to_string(), MESSAGE_BYTES_MAX)
     }
 }

@@ -9,7 +9,7 @@ use crate::inflate::Encoding;
 
 /// What a body is written in. The answer is written in the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     Protobuf,
     Json,
 }
@@ -33,6 +33,8 @@ pub(crate) struct Arrival {
     /// xxh3-128 of `body`.
     pub(crate) body_hash: u128,
     pub(crate) reserved: Reserved,
+    /// Imported: what is counted from it is counted at its own times.
+    pub(crate) is_historic: bool,
     /// When the answer has to leave.
     pub(crate) answer_by: Instant,
 }

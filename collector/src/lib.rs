@@ -11,6 +11,7 @@ mod arrival;
 mod config;
 mod fault;
 mod health;
+mod import;
 mod inflate;
 mod listen;
 mod metrics;
@@ -23,8 +24,10 @@ use bus::Log;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use arrival::Format;
 pub use config::{Config, Limits, OtlpGrpc, OtlpHttp};
 pub use health::Standing;
+pub use import::{ImportError, Imported};
 pub use metrics::Metrics;
 pub use receive::Collector;
 

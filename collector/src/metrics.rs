@@ -147,7 +147,8 @@ impl Metrics {
     }
 
     /// Spans of a request are durable, others were rejected for good.
-    pub(crate) fn taken(&self, tenant: &Tenant, n_accepted: u64, n_rejected: u32) {
+    pub(crate) fn taken(&self, tenant: &Tenant, accepted: &Accepted) {
+        let n_rejected = accepted.rejected_spans;
         let tenant = tenant.as_str().to_owned();
         if n_rejected > 0 {
             let labels = RejectedLabels {
@@ -160,7 +161,7 @@ impl Metrics {
         }
         self.spans_accepted
             .get_or_create(&TenantLabels { tenant })
-            .inc_by(n_accepted);
+            .inc_by(accepted.accepted_spans);
     }
 }
 
@@ -186,7 +187,12 @@ mod tests {
         let refusal = Refusal::Overloaded(Overload::LogFull);
         metrics.turned_away(Protocol::HttpJson, "traces", &refusal);
         metrics.answered(Protocol::Grpc, &Ok(Accepted::default()), Duration::ZERO);
-        metrics.taken(&Tenant::default_tenant(), 5, 2);
+        let accepted = Accepted {
+            accepted_spans: 5,
+            rejected_spans: 2,
+            ..Accepted::default()
+        };
+        metrics.taken(&Tenant::default_tenant(), &accepted);
         metrics.arrived(1000);
         let mut text = String::new();
         encode(&mut text, &registry).expect("a string takes all");

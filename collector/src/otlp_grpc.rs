@@ -162,6 +162,7 @@ async fn read<L: Log>(
         body_hash: xxh3_128(&message),
         body: message,
         reserved,
+        is_historic: false,
         answer_by: collector.answer_by(asked_deadline(&head.headers, started)),
     })
 }

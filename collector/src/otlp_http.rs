@@ -99,6 +99,7 @@ async fn read<L: Log>(
         body_hash: xxh3_128(&body),
         body,
         reserved,
+        is_historic: false,
         answer_by: collector.answer_by(None),
     })
 }

@@ -196,12 +196,10 @@ impl<L: Log> Collector<L> {
         if !routed.drafts.is_empty() {
             self.shared.log.append(routed.drafts).await?;
         }
-        self.shared
-            .metrics
-            .taken(&tenant, routed.n_spans, routed.rejected.rejected_spans);
+        self.shared.metrics.taken(&tenant, &routed.accepted);
         // What was held for the request is given back only now that the log has its own copy.
         drop(routed.reserved);
-        Ok(routed.rejected)
+        Ok(routed.accepted)
     }
 
     /// Makes records of a request, in place if it is small.
@@ -247,7 +245,7 @@ fn is_small(arrival: &Arrival) -> bool {
 }
 
 /// A panic goes on where it is caught for all; only a runtime that is shutting down ends such work otherwise.
-fn ended_early(error: JoinError) -> Refusal {
+pub(crate) fn ended_early(error: JoinError) -> Refusal {
     match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(_cancelled) => Refusal::Overloaded(Overload::Draining),

@@ -34,10 +34,8 @@ pub(crate) struct Destination {
 #[derive(Debug)]
 pub(crate) struct Routed {
     pub(crate) drafts: Vec<Draft>,
-    /// Spans in all drafts.
-    pub(crate) n_spans: u64,
-    /// What was left out.
-    pub(crate) rejected: Accepted,
+    /// Spans in all drafts, and what was left out.
+    pub(crate) accepted: Accepted,
     pub(crate) reserved: Reserved,
 }
 
@@ -95,6 +93,7 @@ impl Workbenches {
             body,
             body_hash,
             mut reserved,
+            is_historic,
             ..
         } = arrival;
         let Workbench {
@@ -117,7 +116,7 @@ impl Workbenches {
         let view = walker
             .walk(bytes, &self.walk_limits)
             .map_err(refused_by_walk)?;
-        let mut records = Records::new(2 * self.inflated_max);
+        let mut records = Records::new(bytes.len(), 2 * self.inflated_max);
         regroup.regroup(
             &view,
             to.n_partitions,
@@ -127,7 +126,8 @@ impl Workbenches {
                 records.push(Partition(partition), n_spans, payload, &mut reserved);
             },
         );
-        let rejected = Accepted {
+        let accepted = Accepted {
+            accepted_spans: records.n_spans,
             rejected_spans: view.rejected().n_spans,
             message: view.rejected().reason.clone(),
         };
@@ -138,16 +138,15 @@ impl Workbenches {
             n_items: 0,
             request_hash,
             part: 0,
-            historic: false,
+            historic: is_historic,
         };
-        let (n_spans, n_bytes) = (records.n_spans, records.bytes.len() as u64);
+        let n_bytes = records.bytes.len() as u64;
         let drafts = records.into_drafts(&header)?;
         // Only the records are left: the body goes with this function, the buffers to the next request.
         reserved.shrink_to(n_bytes);
         Ok(Routed {
             drafts,
-            n_spans,
-            rejected,
+            accepted,
             reserved,
         })
     }
@@ -212,9 +211,10 @@ struct Part {
 }
 
 impl Records {
-    fn new(bytes_max: u64) -> Self {
+    /// `n_bytes` is the size of the request: its records are a little longer, as resources are in each.
+    fn new(n_bytes: usize, bytes_max: u64) -> Self {
         Self {
-            bytes: Vec::new(),
+            bytes: Vec::with_capacity(n_bytes + n_bytes / 4),
             bytes_max,
             parts: Vec::new(),
             n_spans: 0,

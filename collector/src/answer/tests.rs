@@ -198,6 +198,7 @@ fn a_sender_retries_exactly_what_can_succeed() {
 #[tokio::test]
 async fn success_is_empty_and_partial_success_tells_what_was_rejected() {
     let partial = Accepted {
+        accepted_spans: 5,
         rejected_spans: 3,
         message: "é".repeat(600),
     };

@@ -4,6 +4,7 @@ mod bad_input;
 mod corpus;
 mod grpc;
 mod http;
+mod import;
 mod local_log;
 mod memory_log;
 mod pressure;

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::memory_log::MemoryLog;
 
-pub(crate) struct Server<L = MemoryLog> {
+pub(crate) struct Server<L: Log = MemoryLog> {
     pub(crate) log: L,
+    pub(crate) collector: Collector<L>,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) waiting: watch::Sender<Vec<String>>,
@@ -60,12 +61,13 @@ impl<L: Log> Server<L> {
         let (grpc, http) = (addr(&listeners.0), addr(&listeners.1));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let (for_grpc, for_http) = (collector.clone(), collector);
+        let (for_grpc, for_http) = (collector.clone(), collector.clone());
         let (stop_grpc, stop_http) = (stop.clone(), stop.clone());
         tasks.spawn(async move { for_grpc.serve_grpc(listeners.0, stop_grpc).await });
         tasks.spawn(async move { for_http.serve_http(listeners.1, stop_http).await });
         Self {
             log,
+            collector,
             grpc,
             http,
             waiting,
