@@ -13,6 +13,7 @@ pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod read;
 pub(crate) mod summary;
+pub(crate) mod usage;
 pub(crate) mod write;
 
 #[cfg(test)]

@@ -300,11 +300,12 @@ fn copied(opened: &Opened, row: &Row, body: &Bytes) -> Option<Draft> {
     let names = &opened.names;
     let string = |idx: u32| names.string(idx).cloned();
     let range = opened.frame_range(row);
-    let operations = opened
-        .index
-        .operations_of(row)
-        .iter()
-        .map(|idx| names.operations().get(*idx as usize).cloned());
+    let operations = opened.index.operations_of(row).iter().map(|(idx, usage)| {
+        names
+            .operations()
+            .get(*idx as usize)
+            .map(|operation| (operation.clone(), *usage))
+    });
     Some(Draft {
         row: *row,
         rule: string(row.rule)?,

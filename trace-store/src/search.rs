@@ -75,8 +75,8 @@ struct Head {
 /// A block whose rows are being looked at.
 struct OpenBlock {
     opened: Arc<Opened>,
-    /// By operation of the block: whether the filter's service, operation and kind are met. None if it asks for none of them.
-    wanted: Option<Vec<bool>>,
+    /// By operation of the block: whether it meets the filter's service, operation and kind.
+    wanted: Vec<bool>,
 }
 
 /// A hit by its place in the order. The greatest comes first.
@@ -191,7 +191,7 @@ impl<'a> Search<'a> {
                 return Ok(self.page(traces, resume));
             }
             n_looked_at += 1;
-            if n_looked_at % ROWS_A_TURN == 0 {
+            if n_looked_at.is_multiple_of(ROWS_A_TURN) {
                 tokio::task::yield_now().await;
             }
             self.looked_at = Some(head.place.0);
@@ -236,7 +236,7 @@ impl<'a> Search<'a> {
                 continue;
             };
             let wanted = self.wanted_operations(&opened);
-            if wanted.as_ref().is_none_or(|wanted| wanted.contains(&true)) {
+            if wanted.contains(&true) {
                 let nth = self.first_row(&opened);
                 self.opened.push(OpenBlock { opened, wanted });
                 self.push_head(self.opened.len() - 1, nth);
@@ -245,11 +245,9 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn wanted_operations(&self, opened: &Opened) -> Option<Vec<bool>> {
+    /// By operation of the block: whether it meets the filter's service, operation and kind.
+    fn wanted_operations(&self, opened: &Opened) -> Vec<bool> {
         let filter = &self.query.filter;
-        if filter.service.is_none() && filter.operation.is_none() {
-            return None;
-        }
         let is_wanted = |operation: &NamedOperation| {
             filter
                 .service
@@ -261,7 +259,7 @@ impl<'a> Search<'a> {
                     .is_none_or(|name| name == &*operation.name)
                 && filter.kind.is_none_or(|kind| kind as u8 == operation.kind)
         };
-        Some(opened.names.operations().iter().map(is_wanted).collect())
+        opened.names.operations().iter().map(is_wanted).collect()
     }
 
     /// Where in the order of its rows a block is looked at first.
@@ -392,7 +390,7 @@ impl<'a> Search<'a> {
             && filter
                 .status
                 .is_none_or(|status| row.statuses >> (status as u8) & 1 == 1)
-            && block.may_have_operation(row)
+            && block.may_have_span(row, filter)
             && self
                 .tag_hashes
                 .iter()
@@ -401,15 +399,14 @@ impl<'a> Search<'a> {
 }
 
 impl OpenBlock {
-    fn may_have_operation(&self, row: &Row) -> bool {
-        let is_wanted = |wanted: &Vec<bool>| {
-            self.opened
-                .index
-                .operations_of(row)
-                .iter()
-                .any(|&idx| wanted.get(idx as usize) == Some(&true))
-        };
-        self.wanted.as_ref().is_none_or(is_wanted)
+    /// Whether the row may have a span of a wanted operation with the filter's duration and status.
+    fn may_have_span(&self, row: &Row, filter: &Filter) -> bool {
+        let is_wanted = |idx: u32| self.wanted.get(idx as usize) == Some(&true);
+        self.opened
+            .index
+            .operations_of(row)
+            .iter()
+            .any(|(idx, usage)| is_wanted(*idx) && usage.may_meet(filter))
     }
 }
 

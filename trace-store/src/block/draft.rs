@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::index::{LATE, P_ESTIMATED, P_UNKNOWN, PART, Row};
 use super::names::NamedOperation;
+use super::usage::Usage;
 use crate::Sampling;
 
 #[derive(Debug, Clone)]
@@ -15,7 +16,7 @@ pub(crate) struct Draft {
     pub(crate) rule: Arc<str>,
     pub(crate) root: Option<(Arc<str>, Arc<str>)>,
     /// Sorted and distinct.
-    pub(crate) operations: Vec<NamedOperation>,
+    pub(crate) operations: Vec<(NamedOperation, Usage)>,
     /// Bloom filter of the tags.
     pub(crate) filter: Bytes,
     pub(crate) spans: Spans,

@@ -4,6 +4,7 @@ use telemetry::TraceId;
 
 use super::input::{DecodeError, Input, put_varint};
 use super::layout::{ROW_RAW_BYTES_MAX, ROWS_MAX};
+use super::usage::Usage;
 
 pub(crate) const LATE: u8 = 1;
 pub(crate) const P_UNKNOWN: u8 = 2;
@@ -48,18 +49,21 @@ pub(crate) struct Row {
     pub(super) n_operations: u32,
 }
 
+/// An operation of a row, by its index among the block's, and what its spans were like.
+pub(crate) type RowOperation = (u32, Usage);
+
 /// Every row, sorted by trace id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Index {
     rows: Vec<Row>,
-    operations: Vec<u32>,
+    operations: Vec<RowOperation>,
     /// Rows by start, the latest first; equal starts by trace id.
     by_start: Vec<u32>,
 }
 
 impl Index {
     /// Of rows in their order, each with its operations, ascending. Frames and filters are laid one after the other.
-    pub(crate) fn of(rows: impl Iterator<Item = (Row, Vec<u32>)>) -> Self {
+    pub(crate) fn of(rows: impl Iterator<Item = (Row, Vec<RowOperation>)>) -> Self {
         let mut index = Self::default();
         for (row, operations) in rows {
             index.push(row, &operations);
@@ -68,7 +72,7 @@ impl Index {
         index
     }
 
-    fn push(&mut self, mut row: Row, operations: &[u32]) {
+    fn push(&mut self, mut row: Row, operations: &[RowOperation]) {
         if let Some(before) = self.rows.last() {
             row.frame_at = before.frame_at + u64::from(before.frame_bytes);
             row.filter_at = before.filter_at.saturating_add(before.filter_bytes);
@@ -107,7 +111,7 @@ impl Index {
         })
     }
 
-    pub(crate) fn operations_of(&self, row: &Row) -> &[u32] {
+    pub(crate) fn operations_of(&self, row: &Row) -> &[RowOperation] {
         let begin = row.operations_at as usize;
         self.operations
             .get(begin..begin + row.n_operations as usize)
@@ -125,7 +129,7 @@ impl Index {
 
     /// Memory that it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.rows.len() * (size_of::<Row>() + 4) + self.operations.len() * 4
+        self.rows.len() * (size_of::<Row>() + 4) + self.operations.len() * size_of::<RowOperation>()
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -144,10 +148,13 @@ impl Index {
             let operations = self.operations_of(row);
             put_varint(&mut out, operations.len() as u64);
             let mut before = 0;
-            for &operation in operations {
+            for &(operation, _) in operations {
                 put_varint(&mut out, u64::from(operation - before));
                 before = operation;
             }
+        }
+        for byte in USAGE_BYTES {
+            out.extend(self.operations.iter().map(|(_, usage)| byte(usage)));
         }
         out
     }
@@ -177,22 +184,44 @@ impl Index {
             row.frame_crc = input.u32()?;
         }
         let mut index = Self::default();
+        let unknown = Usage {
+            shortest: 0,
+            longest: 0,
+            statuses: 0,
+        };
         let mut operations = Vec::new();
         for row in rows {
             operations.clear();
             let mut operation = 0u32;
             for _ in 0..input.varint_below(u64::from(bounds.n_operations) + 1)? {
-                operation = operation
-                    .checked_add(input.varint_u32()?)
+                let next = operation.checked_add(input.varint_u32()?);
+                operation = next
                     .filter(|idx| *idx < bounds.n_operations)
                     .ok_or(DecodeError("an operation is not among the names"))?;
-                operations.push(operation);
+                operations.push((operation, unknown));
             }
             index.push(row, &operations);
         }
+        index.decode_usages(&mut input)?;
         index.check(bounds)?;
         index.order_by_start();
         Ok(index)
+    }
+
+    fn decode_usages(&mut self, input: &mut Input<'_>) -> Result<(), DecodeError> {
+        let n = self.operations.len();
+        let (shortest, longest, statuses) = (input.take(n)?, input.take(n)?, input.take(n)?);
+        let usages = shortest.iter().zip(longest).zip(statuses);
+        for ((_, usage), ((&shortest, &longest), &statuses)) in
+            self.operations.iter_mut().zip(usages)
+        {
+            *usage = Usage {
+                shortest,
+                longest,
+                statuses,
+            };
+        }
+        Ok(())
     }
 
     fn check(&self, bounds: &Bounds) -> Result<(), DecodeError> {
@@ -231,6 +260,13 @@ pub(crate) struct Bounds {
     pub(crate) frames_bytes: u64,
     pub(crate) filters_bytes: u64,
 }
+
+/// The bytes of a usage, in the order in which their columns are stored.
+const USAGE_BYTES: [fn(&Usage) -> u8; 3] = [
+    |usage| usage.shortest,
+    |usage| usage.longest,
+    |usage| usage.statuses,
+];
 
 type Get = fn(&Row) -> u64;
 type Set = fn(&mut Row, u64) -> Result<(), DecodeError>;

@@ -1,6 +1,6 @@
 //! A trace looked through once: everything that its row says of it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::draft::{Draft, Spans, flags};
 use super::filter_bits;
 use super::index::Row;
 use super::names::NamedOperation;
+use super::usage::Usage;
 use crate::KeptTrace;
 use crate::filter::service_of;
 use crate::tags::{self, Level};
@@ -45,19 +46,26 @@ impl Summarizer {
                 string
             }
         };
-        let operations: BTreeSet<(&str, &str, u8)> = view
-            .spans()
-            .map(|span| (service_of(&span), span.name(), span.kind() as u8))
-            .collect();
-        let operations = operations
-            .into_iter()
-            .map(|(service, name, kind)| NamedOperation {
-                service: shared(service),
-                name: shared(name),
-                kind,
-            });
-        let mut operations: Vec<NamedOperation> = operations.collect();
-        operations.sort_unstable();
+        let mut usages: BTreeMap<(&str, &str, u8), Usage> = BTreeMap::new();
+        for span in view.spans() {
+            let usage = Usage::of(span.duration_ns(), span.status_code());
+            let operation = (service_of(&span), span.name(), span.kind() as u8);
+            usages
+                .entry(operation)
+                .and_modify(|known| known.add(usage))
+                .or_insert(usage);
+        }
+        let named = |((service, name, kind), usage)| {
+            (
+                NamedOperation {
+                    service: shared(service),
+                    name: shared(name),
+                    kind,
+                },
+                usage,
+            )
+        };
+        let operations = usages.into_iter().map(named).collect();
         hash_tags(&view, hashes);
         Ok(Draft {
             row: Row {

@@ -9,11 +9,12 @@ use super::dictionary;
 use super::draft::{Draft, Packing};
 use super::filter_bits;
 use super::frames::{Frames, Packed};
-use super::index::{Index, PART, Row};
+use super::index::{Index, PART, Row, RowOperation};
 use super::input::DecodeError;
 use super::layout::{BodyWriter, ROWS_MAX, Section};
 use super::meta::Meta;
 use super::names::Names;
+use super::usage::Usage;
 
 /// Why rows do not become a block.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +114,7 @@ fn names_of(drafts: &[Draft]) -> Names {
             add(service);
             add(name);
         }
-        for operation in &draft.operations {
+        for (operation, _) in &draft.operations {
             if !operations.contains(operation) {
                 add(&operation.service);
                 add(&operation.name);
@@ -124,7 +125,7 @@ fn names_of(drafts: &[Draft]) -> Names {
     Names::of(strings, operations)
 }
 
-fn located(draft: &Draft, packed: &Packed, names: &Names) -> Option<(Row, Vec<u32>)> {
+fn located(draft: &Draft, packed: &Packed, names: &Names) -> Option<(Row, Vec<RowOperation>)> {
     let root = match &draft.root {
         Some((service, name)) => (Some(names.idx_of(service)?), Some(names.idx_of(name)?)),
         None => (None, None),
@@ -140,10 +141,13 @@ fn located(draft: &Draft, packed: &Packed, names: &Names) -> Option<(Row, Vec<u3
         filter_bytes: draft.filter.len() as u32,
         ..draft.row
     };
+    let located = |(operation, usage): &(_, Usage)| {
+        names.idx_of_operation(operation).map(|idx| (idx, *usage))
+    };
     let operations = draft
         .operations
         .iter()
-        .map(|operation| names.idx_of_operation(operation))
+        .map(located)
         .collect::<Option<_>>()?;
     Some((row, operations))
 }
