@@ -1,1 +1,13 @@
+//! The sampler: traces assembled, decided as a whole, and handed to the store.
+//!
+//! In: records of the topic `spans`. Out: kept traces in the store, dead letters, the ledger, commits. `shard` and `policy` are pure; `run` is the
+//! shell around them.
 
+pub mod config;
+pub mod control;
+pub mod policy;
+pub mod shard;
+
+pub use config::{Config, PartitionMemory};
+pub use policy::{Policy, PolicyError};
+pub use shard::{SealedEpoch, Shard};

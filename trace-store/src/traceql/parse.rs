@@ -161,7 +161,7 @@ impl Parser<'_, '_> {
         self.want(right, left.is)?;
         let equality = matches!(op, CompareOp::Equal | CompareOp::NotEqual);
         let ordered = |is| matches!(is, Type::Any | Type::Text | Type::Number);
-        if !equality && !(ordered(left.is) && ordered(right.is)) {
+        if !(equality || ordered(left.is) && ordered(right.is)) {
             return Err(self.lexer.error(format!("{} has no order", left.is.name())));
         }
         Ok(self.comparison(left, op, right))

@@ -1,0 +1,76 @@
+//! From references to bytes: reads the records that hold the spans of some traces and writes each trace as OTLP of its own.
+//!
+//! In: references of a sealed epoch or of open traces. Out: `TracesData` a trace. Records are read in the order of the log, each once a batch.
+
+use bus::{Log, LogError, Offset, Record, TopicPartition};
+use bytes::Bytes;
+use telemetry::wire::{SpanPlace, TraceWriter};
+
+use crate::shard::SpanRef;
+
+/// Records that are read from the log at once; each is at most 900 KB.
+const RECORDS_A_READ: usize = 16;
+
+/// Why the bytes of a trace cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    #[error("reading the log failed: {0}")]
+    Log(#[from] LogError),
+    #[error("the record at offset {offset} has no span where the shard found one: {cause}")]
+    NoSpan { offset: Offset, cause: String },
+    #[error("a task that assembles traces stopped: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A span of the trace with this index.
+type Wanted = (Offset, usize, SpanPlace);
+
+/// The bytes of each trace, in the order given. Spans stand in the order of the log.
+///
+/// # Errors
+/// When a record is no longer in the log, or does not hold what the references say.
+pub(crate) async fn assemble<L: Log>(log: &L, of: TopicPartition, traces: &[&[SpanRef]]) -> Result<Vec<Bytes>, AssembleError> {
+    let mut wanted: Vec<Wanted> = Vec::with_capacity(traces.iter().map(|spans| spans.len()).sum());
+    for (index, spans) in traces.iter().enumerate() {
+        wanted.extend(spans.iter().map(|span| (span.offset, index, span.place)));
+    }
+    wanted.sort_by_key(|(offset, ..)| *offset); // stable: within a record the order of arrival stays
+    let mut writers: Vec<TraceWriter> = Vec::new();
+    writers.resize_with(traces.len(), TraceWriter::new);
+    let mut rest = wanted.into_iter().peekable();
+    while rest.peek().is_some() {
+        let (offsets, batch) = next_batch(&mut rest);
+        let records = log.fetch(of, &offsets).await?;
+        writers = tokio::task::spawn_blocking(move || push_all(writers, &records, &batch)).await??;
+    }
+    let finished = tokio::task::spawn_blocking(move || writers.iter_mut().map(|writer| Bytes::from(writer.finish())).collect());
+    Ok(finished.await?)
+}
+
+/// What is wanted of the next few records, and their offsets.
+fn next_batch(rest: &mut std::iter::Peekable<impl Iterator<Item = Wanted>>) -> (Vec<Offset>, Vec<Wanted>) {
+    let mut offsets: Vec<Offset> = Vec::with_capacity(RECORDS_A_READ);
+    let mut batch = Vec::new();
+    while let Some((offset, ..)) = rest.peek() {
+        if offsets.last() != Some(offset) {
+            if offsets.len() == RECORDS_A_READ {
+                break;
+            }
+            offsets.push(*offset);
+        }
+        batch.extend(rest.next());
+    }
+    (offsets, batch)
+}
+
+fn push_all(mut writers: Vec<TraceWriter>, records: &[Record], batch: &[Wanted]) -> Result<Vec<TraceWriter>, AssembleError> {
+    let mut records = records.iter().peekable();
+    for (offset, index, place) in batch {
+        while records.next_if(|record| record.offset < *offset).is_some() {}
+        let no_span = |cause: String| AssembleError::NoSpan { offset: *offset, cause };
+        let record = records.peek().filter(|record| record.offset == *offset).ok_or_else(|| no_span("the record was not read".to_owned()))?;
+        let writer = writers.get_mut(*index).expect("an index of a trace that was asked for");
+        writer.push_at(&record.payload, *place).map_err(|error| no_span(error.to_string()))?;
+    }
+    Ok(writers)
+}

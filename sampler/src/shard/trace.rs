@@ -1,0 +1,310 @@
+//! An open trace: where its spans are and what the rules need to know of it. Never a byte of a span.
+
+use std::collections::VecDeque;
+
+use bus::Offset;
+use telemetry::TraceId;
+use telemetry::wire::SpanPlace;
+
+use super::pages::Pages;
+use super::{SPAN_BYTES, Settled, TRACE_BYTES};
+use crate::policy::Extras;
+use crate::policy::facts::Bits;
+
+/// A trace that is not decided.
+#[derive(Debug, Default)]
+pub(super) struct OpenTrace {
+    pub(super) id: TraceId,
+    /// Number of the tenant in this shard.
+    pub(super) tenant: u32,
+    /// τ of the first span, in ms.
+    pub(super) first_ms: u64,
+    /// From the first span to the last that came, in ms of τ.
+    pub(super) last_after_ms: u32,
+    /// Of all span bodies; stops at 4 GiB.
+    pub(super) bytes: u32,
+    pub(super) start_min_unix_ns: u64,
+    pub(super) end_max_unix_ns: u64,
+    pub(super) n_spans: u32,
+    pub(super) error_count: u32,
+    /// First and last link of its references.
+    pub(super) head: u32,
+    pub(super) tail: u32,
+    pub(super) bits: Bits,
+    pub(super) extras: Option<Box<Extras>>,
+    /// Slot of the policy in force at the first span.
+    pub(super) policy: u16,
+    pub(super) has_root: bool,
+    pub(super) settled: Option<Settled>,
+}
+
+const _: () = assert!(
+    size_of::<OpenTrace>() as u64 <= TRACE_BYTES,
+    "the memory formula counts 96 B a trace"
+);
+const _: () = assert!(
+    (size_of::<Chunk>() / CHUNK + size_of::<Group>()) as u64 <= SPAN_BYTES,
+    "and 60 B a span"
+);
+
+/// Where a span is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanRef {
+    /// Record that holds it.
+    pub offset: Offset,
+    pub place: SpanPlace,
+}
+
+/// A span's place and identity: 24 B. What spans of one record and scope share is in their group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PackedRef {
+    group: u32,
+    start: u32,
+    len: u32,
+    pub(super) identity: Identity,
+}
+
+/// What makes a span equal to another of its trace: xxh3-64 of its bytes, in which id and kind are; and 32 bits of a hash of its id, to count variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Identity {
+    pub(super) id_tag: u32,
+    content: [u32; 2],
+}
+
+impl Identity {
+    pub(super) fn new(id_tag: u32, content: u64) -> Self {
+        Self {
+            id_tag,
+            content: [(content >> 32) as u32, content as u32],
+        }
+    }
+}
+
+/// References that one link of a trace's list holds.
+const CHUNK: usize = 4;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Chunk {
+    refs: [PackedRef; CHUNK],
+    next: u32,
+}
+
+/// What spans that came in one record under one scope share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Group {
+    offset: Offset,
+    resource_spans_start: u32,
+    scope_spans_start: u32,
+}
+
+/// The references of all open traces of a shard: a chunked list for each.
+#[derive(Debug, Default)]
+pub(super) struct Refs {
+    chunks: Pages<Chunk>,
+    /// In order of offset.
+    groups: VecDeque<Group>,
+    /// Count of the first of `groups` since the beginning, modulo 2^32.
+    first_group: u32,
+}
+
+impl Refs {
+    pub(super) fn push(&mut self, trace: &mut OpenTrace, at: SpanRef, identity: Identity) {
+        let group = self.group(at);
+        let packed = PackedRef {
+            group,
+            start: at.place.start,
+            len: at.place.len,
+            identity,
+        };
+        let place = trace.n_spans as usize % CHUNK;
+        if place == 0 {
+            let chunk = self.chunks.insert(Chunk::default());
+            if trace.n_spans == 0 {
+                trace.head = chunk;
+            } else {
+                self.chunks.get_mut(trace.tail).next = chunk;
+            }
+            trace.tail = chunk;
+        }
+        if let Some(free) = self.chunks.get_mut(trace.tail).refs.get_mut(place) {
+            *free = packed;
+        }
+        trace.n_spans += 1;
+    }
+
+    fn group(&mut self, at: SpanRef) -> u32 {
+        let group = Group {
+            offset: at.offset,
+            resource_spans_start: at.place.resource_spans_start,
+            scope_spans_start: at.place.scope_spans_start,
+        };
+        if self.groups.back() != Some(&group) {
+            self.groups.push_back(group);
+        }
+        self.first_group.wrapping_add(self.groups.len() as u32 - 1)
+    }
+
+    /// The references of a trace, in the order in which its spans came.
+    pub(super) fn of(&self, trace: &OpenTrace) -> impl Iterator<Item = (SpanRef, Identity)> {
+        let mut chunk = trace.head;
+        (0..trace.n_spans as usize).map(move |n| {
+            if n > 0 && n % CHUNK == 0 {
+                chunk = self.chunks.get(chunk).next;
+            }
+            let packed = self
+                .chunks
+                .get(chunk)
+                .refs
+                .get(n % CHUNK)
+                .copied()
+                .unwrap_or_default();
+            (self.unpack(packed), packed.identity)
+        })
+    }
+
+    fn unpack(&self, packed: PackedRef) -> SpanRef {
+        let place = packed.group.wrapping_sub(self.first_group) as usize;
+        let group = self
+            .groups
+            .get(place)
+            .expect("a group stays while a span of it is open");
+        let place = SpanPlace {
+            resource_spans_start: group.resource_spans_start,
+            scope_spans_start: group.scope_spans_start,
+            start: packed.start,
+            len: packed.len,
+        };
+        SpanRef {
+            offset: group.offset,
+            place,
+        }
+    }
+
+    /// Gives back what a trace held.
+    pub(super) fn free(&mut self, trace: &OpenTrace) {
+        let mut chunk = trace.head;
+        for _ in 0..(trace.n_spans as usize).div_ceil(CHUNK) {
+            chunk = self.chunks.remove(chunk).next;
+        }
+    }
+
+    /// Forgets groups of records before `oldest`, to which no open trace refers.
+    pub(super) fn forget_before(&mut self, oldest: Offset) {
+        while self
+            .groups
+            .front()
+            .is_some_and(|group| group.offset < oldest)
+        {
+            self.groups.pop_front();
+            self.first_group = self.first_group.wrapping_add(1);
+        }
+    }
+}
+
+/// Most spans of different content under one id; further ones count as duplicates.
+const VARIANTS_MAX: usize = 8;
+
+/// Drops spans that are equal to an earlier one, in place. Returns how many.
+pub(super) fn collapse(spans: &mut Vec<(SpanRef, Identity)>) -> u32 {
+    let mut order: Vec<(Identity, u32)> = (0u32..)
+        .zip(spans.iter())
+        .map(|(n, (_, identity))| (*identity, n))
+        .collect();
+    order.sort_unstable();
+    if order
+        .windows(2)
+        .all(|pair| matches!(pair, [a, b] if a.0.id_tag != b.0.id_tag))
+    {
+        return 0;
+    }
+    let mut keep = vec![false; spans.len()];
+    for same_id in order.chunk_by(|a, b| a.0.id_tag == b.0.id_tag) {
+        let mut firsts: Vec<u32> = same_id
+            .chunk_by(|a, b| a.0 == b.0)
+            .filter_map(|equal| Some(equal.first()?.1))
+            .collect();
+        firsts.sort_unstable();
+        for first in firsts.into_iter().take(VARIANTS_MAX) {
+            if let Some(keep) = keep.get_mut(first as usize) {
+                *keep = true;
+            }
+        }
+    }
+    let n_before = spans.len();
+    let mut keep = keep.into_iter();
+    spans.retain(|_| keep.next().unwrap_or(true));
+    u32::try_from(n_before - spans.len()).expect("a trace has fewer than 2^32 spans")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64, scope: u32, start: u32) -> SpanRef {
+        let place = SpanPlace {
+            resource_spans_start: 2,
+            scope_spans_start: scope,
+            start,
+            len: 10,
+        };
+        SpanRef {
+            offset: Offset(offset),
+            place,
+        }
+    }
+
+    #[test]
+    fn references_come_back_in_order_and_their_space_is_used_again() {
+        let mut refs = Refs::default();
+        let mut traces: Vec<OpenTrace> = (0..5).map(|_| OpenTrace::default()).collect();
+        for n in 0..60 {
+            let trace = &mut traces[n as usize % 5];
+            refs.push(
+                trace,
+                at(n / 7, (n % 3) as u32, n as u32),
+                Identity::new(n as u32, n),
+            );
+        }
+        for (i, trace) in traces.iter().enumerate() {
+            let expected: Vec<SpanRef> = (0..60)
+                .filter(|n| n % 5 == i as u64)
+                .map(|n| at(n / 7, (n % 3) as u32, n as u32))
+                .collect();
+            assert_eq!(
+                refs.of(trace).map(|(at, _)| at).collect::<Vec<_>>(),
+                expected
+            );
+        }
+        let n_chunks = refs.chunks.iter().count();
+        refs.free(&traces[0]);
+        let mut again = OpenTrace::default();
+        for n in 0..12 {
+            refs.push(&mut again, at(100, 0, n), Identity::default());
+        }
+        assert_eq!(refs.chunks.iter().count(), n_chunks);
+        assert_eq!(refs.of(&again).count(), 12);
+    }
+
+    #[test]
+    fn equal_spans_collapse_and_more_than_eight_variants_are_duplicates() {
+        let span = |id: u32, content: u64, n: u32| (at(1, 1, n), Identity::new(id, content));
+        let mut spans = vec![span(1, 1, 0), span(2, 1, 1), span(1, 1, 2), span(1, 2, 3)];
+        assert_eq!(collapse(&mut spans), 1);
+        assert_eq!(
+            spans
+                .iter()
+                .map(|(at, _)| at.place.start)
+                .collect::<Vec<_>>(),
+            [0, 1, 3]
+        );
+        let mut variants: Vec<_> = (0..20).map(|n| span(7, u64::from(19 - n), n)).collect();
+        assert_eq!(collapse(&mut variants), 12);
+        assert_eq!(
+            variants
+                .iter()
+                .map(|(at, _)| at.place.start)
+                .collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4, 5, 6, 7]
+        );
+    }
+}
