@@ -49,16 +49,18 @@ impl Subject {
 }
 
 async fn open_blocks(dir: &std::path::Path) -> Blocks {
-    Blocks::Local(
-        Local::open(
-            dir.to_owned(),
-            blocks::Config::default(),
-            Clock::host(),
-            blocks::Metrics::default(),
-        )
-        .await
-        .unwrap(),
+    Blocks::Local(open_local(dir).await)
+}
+
+pub(crate) async fn open_local(dir: &std::path::Path) -> Local {
+    Local::open(
+        dir.to_owned(),
+        blocks::Config::default(),
+        Clock::host(),
+        blocks::Metrics::default(),
     )
+    .await
+    .unwrap()
 }
 
 pub(crate) fn tenant() -> Tenant {

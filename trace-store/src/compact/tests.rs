@@ -461,3 +461,57 @@ async fn over_the_limit_of_bytes_the_oldest_go_first() {
     );
     assert!(store.find(&tenant(), id(3)).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn merges_that_fail_at_any_step_lose_and_repeat_nothing() {
+    for seed in 1..12 {
+        let subject = filled(Config::default()).await;
+        let before = everything(&subject).await;
+        let Subject { store, clock, dir } = subject;
+        drop(store);
+        {
+            let local = crate::fixtures::open_local(dir.path()).await;
+            let rates = blocks::testing::FaultRates {
+                before: 20,
+                after: 20,
+                torn: 120,
+            };
+            let faulty = blocks::Blocks::Faulty(blocks::testing::Faulty::new(local, seed, rates));
+            // Each failure stops the process, as a crash would: the next one begins from what is on disk.
+            for _ in 0..60 {
+                let Ok(store) =
+                    TraceStore::open(faulty.clone(), Config::default(), clock.clone()).await
+                else {
+                    continue;
+                };
+                let mut maintenance = Maintenance::default();
+                while let Ok(done) = store.maintain(&mut maintenance).await
+                    && (done.n_merges > 0 || store.inner.catalog.read().hidden().count() > 0)
+                {
+                }
+            }
+        }
+        let store = TraceStore::open(
+            blocks::Blocks::Local(crate::fixtures::open_local(dir.path()).await),
+            Config::default(),
+            clock.clone(),
+        )
+        .await
+        .unwrap();
+        let subject = Subject { store, clock, dir };
+        assert_eq!(
+            ids(&subject),
+            [
+                "e.00003.00000000000000001000.000",
+                "m1.00003.000000000000.00000"
+            ],
+            "seed {seed}"
+        );
+        assert_eq!(
+            subject.store.inner.catalog.read().hidden().count(),
+            0,
+            "seed {seed}: what went in is deleted"
+        );
+        assert_eq!(everything(&subject).await, before, "seed {seed}");
+    }
+}

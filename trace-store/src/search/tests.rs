@@ -203,7 +203,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn search_finds_what_a_look_at_everything_finds(parts in parts(), filters in vec(filter(), 6), limit in 1usize..5) {
+    fn search_finds_what_a_look_at_everything_finds(parts in parts(), filters in vec(filter(), 6), limit in 1usize..5, merged in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let subject = Subject::new(Config::default()).await;
@@ -217,6 +217,10 @@ proptest! {
             }
             for (end_offset, traces) in epochs {
                 subject.store.write_epoch(&tenant(), epoch(end_offset, end_offset * 10), traces).await.unwrap();
+            }
+            if merged {
+                subject.store.write_epoch(&tenant(), epoch(9, 1_000), Vec::new()).await.unwrap();
+                subject.store.maintain(&mut crate::Maintenance::default()).await.unwrap();
             }
             for filter in &filters {
                 let mut expected: Vec<Cursor> = traces.iter().filter(|(_, spans)| spans.iter().any(|span| meets(span, filter)))
