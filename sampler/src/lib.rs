@@ -5,9 +5,13 @@
 
 pub mod config;
 pub mod control;
+pub mod metrics;
 pub mod policy;
+pub mod run;
 pub mod shard;
 
 pub use config::{Config, PartitionMemory};
+pub use metrics::Metrics;
 pub use policy::{Policy, PolicyError};
+pub use run::{LiveLook, LivePart, LiveShards, Sampler};
 pub use shard::{SealedEpoch, Shard};

@@ -370,7 +370,9 @@ impl Shard {
         });
     }
 
-    fn sorted_totals(&self) -> Vec<(Tenant, Totals)> {
+    /// Of every tenant ever seen, in order of name, since the log began.
+    #[must_use]
+    pub fn sorted_totals(&self) -> Vec<(Tenant, Totals)> {
         let all = self.tenant_numbers.iter();
         all.filter_map(|(tenant, number)| {
             Some((tenant.clone(), self.tenants.get(*number as usize)?.totals))

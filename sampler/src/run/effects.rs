@@ -14,10 +14,10 @@ use trace_store::{EpochName, KeptTrace, TraceStore};
 
 use super::assemble::assemble;
 use super::ledger::Ledgers;
-use super::live::LivePartition;
+use super::live::{LivePartition, SharedShard};
 use super::policy::WantedPolicy;
 use crate::Metrics;
-use crate::shard::{KeptRefs, SealedEpoch, SharedShard};
+use crate::shard::{KeptRefs, SealedEpoch};
 
 /// Bytes of spans in one block; an epoch with more has several.
 const PART_BYTES_MAX: u64 = 32 << 20;

@@ -1,0 +1,199 @@
+//! What is in no block yet, for queries: the shards' open traces and the epochs that are sealed and not yet stored.
+//!
+//! A shard lies behind a lock that its loop takes for each record and a query for each look. A seal moves into `unstored` under the same lock, so a
+//! trace is always in one of the two, until its block is visible.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bus::machine::{LedgerEntry, Machine, Stopped};
+use bus::{Log, Partition, Record, Topic, TopicPartition};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use telemetry::{RecordTime, Tenant, TraceId, partition_of};
+use tokio::sync::watch;
+
+use super::assemble::{AssembleError, assemble};
+use crate::shard::{KeptRefs, LiveRefs, LiveState, SealedEpoch, Shard};
+
+/// Live traces whose bytes one look reads at most.
+pub const TRACES_A_LOOK_MAX: usize = 20_000;
+
+/// One owned partition.
+pub(crate) struct LivePartition {
+    state: Mutex<State>,
+}
+
+struct State {
+    shard: Shard,
+    /// Oldest first.
+    unstored: VecDeque<Arc<SealedEpoch>>,
+}
+
+impl LivePartition {
+    pub(crate) fn new(shard: Shard) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State { shard, unstored: VecDeque::new() }) })
+    }
+
+    /// An epoch's blocks are visible: the store answers for it from here on.
+    pub(crate) fn stored(&self, epoch: &SealedEpoch) {
+        self.state.lock().unstored.retain(|other| other.end_offset != epoch.end_offset);
+    }
+
+    fn find(&self, tenant: &Tenant, id: TraceId) -> Vec<LiveRefs> {
+        let state = self.state.lock();
+        let sealed = state.unstored.iter().flat_map(|epoch| &epoch.kept).filter(|kept| kept.id == id && kept.tenant == *tenant);
+        state.shard.find(tenant, id).into_iter().chain(sealed.map(sealed_refs)).collect()
+    }
+
+    fn candidates(&self, tenant: &Tenant, range: (u64, u64), n_max: usize) -> Vec<LiveRefs> {
+        let state = self.state.lock();
+        let newest_sealed = state.unstored.iter().rev().flat_map(|epoch| epoch.kept.iter().rev()).filter(|kept| kept.tenant == *tenant);
+        let open = state.shard.candidates(tenant, range.0, range.1, n_max);
+        open.into_iter().chain(newest_sealed.map(sealed_refs)).take(n_max).collect()
+    }
+
+    fn complete_to(&self) -> Option<RecordTime> {
+        self.state.lock().shard.clock().last
+    }
+}
+
+fn sealed_refs(kept: &KeptRefs) -> LiveRefs {
+    LiveRefs { id: kept.id, state: LiveState::Kept(kept.sampling.clone()), late: kept.late, spans: kept.spans.as_slice().into() }
+}
+
+/// The machine of a partition, shared with those who look at it.
+#[derive(Clone)]
+pub(crate) struct SharedShard(pub(crate) Arc<LivePartition>);
+
+impl SharedShard {
+    /// Revision of the policy in force.
+    pub(crate) fn revision(&self) -> u64 {
+        self.0.state.lock().shard.revision()
+    }
+
+    /// What the shard's own accounts say now.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Shard) -> T) -> T {
+        at(&self.0.state.lock().shard)
+    }
+}
+
+impl Machine for SharedShard {
+    type Seal = Arc<SealedEpoch>;
+
+    fn apply(&mut self, record: &Record) -> Result<Option<Arc<SealedEpoch>>, Stopped> {
+        let mut state = self.0.state.lock();
+        let sealed = state.shard.apply(record)?.map(Arc::new);
+        state.unstored.extend(sealed.clone());
+        Ok(sealed)
+    }
+
+    fn restore(&mut self, chain: &[LedgerEntry]) -> Result<(), Stopped> {
+        self.0.state.lock().shard.restore(chain)
+    }
+
+    fn refold(&mut self, record: &Record) {
+        self.0.state.lock().shard.refold(record);
+    }
+
+    fn resume(&mut self) {
+        self.0.state.lock().shard.resume();
+    }
+}
+
+/// A trace, or a part of one, that is in no block yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivePart {
+    pub id: TraceId,
+    pub traces_data: Bytes,
+    pub state: LiveState,
+    pub late: bool,
+}
+
+/// What one look found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveLook {
+    pub parts: Vec<LivePart>,
+    /// More than [`TRACES_A_LOOK_MAX`] traces were there to be looked at.
+    pub cut: bool,
+    /// A partition is not taken over yet.
+    pub lagging: bool,
+    /// Record time up to which everything is in this look or in blocks.
+    pub complete_to: Option<RecordTime>,
+}
+
+/// Every partition that this process owns. Cheap to clone.
+#[derive(Clone)]
+pub struct LiveShards<L> {
+    log: L,
+    owned: Arc<RwLock<BTreeMap<Partition, Arc<LivePartition>>>>,
+    taken_over: Arc<watch::Sender<BTreeSet<Partition>>>,
+}
+
+impl<L: Log> LiveShards<L> {
+    pub(crate) fn new(log: L) -> Self {
+        Self { log, owned: Arc::default(), taken_over: Arc::new(watch::Sender::default()) }
+    }
+
+    /// A partition answers from here on.
+    pub(crate) fn add(&self, partition: Partition, live: Arc<LivePartition>) {
+        self.owned.write().insert(partition, live);
+        self.taken_over.send_modify(|all| drop(all.insert(partition)));
+    }
+
+    pub(crate) fn remove(&self, partition: Partition) {
+        self.owned.write().remove(&partition);
+        self.taken_over.send_modify(|all| drop(all.remove(&partition)));
+    }
+
+    /// Returns once every partition of the log is taken over by this process. Cancel-safe.
+    pub async fn all_taken_over(&self) {
+        let n_partitions = self.log.n_partitions(Topic::Spans) as usize;
+        let mut taken = self.taken_over.subscribe();
+        if taken.wait_for(|all| all.len() >= n_partitions).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Every part of a trace that is in no block.
+    ///
+    /// # Errors
+    /// When the log no longer has its spans.
+    pub async fn find(&self, tenant: &Tenant, id: TraceId) -> Result<LiveLook, AssembleError> {
+        let partition = Partition(partition_of(tenant, id, self.log.n_partitions(Topic::Spans)));
+        let Some(live) = self.owned.read().get(&partition).cloned() else {
+            return Ok(LiveLook { lagging: true, ..LiveLook::default() });
+        };
+        let parts = self.read(partition, live.find(tenant, id)).await?;
+        Ok(LiveLook { parts, complete_to: live.complete_to(), ..LiveLook::default() })
+    }
+
+    /// Live traces of a tenant that may overlap a range of span times (ns since the epoch), newest first within each partition.
+    ///
+    /// # Errors
+    /// As [`LiveShards::find`].
+    pub async fn look(&self, tenant: &Tenant, start_min_unix_ns: u64, start_max_unix_ns: u64) -> Result<LiveLook, AssembleError> {
+        let owned: Vec<_> = self.owned.read().iter().map(|(partition, live)| (*partition, live.clone())).collect();
+        let mut look = LiveLook { lagging: owned.len() < self.log.n_partitions(Topic::Spans) as usize, ..LiveLook::default() };
+        for (partition, live) in owned {
+            // The time is read before the traces: what comes in between is then more than was promised, never less.
+            let complete_to = live.complete_to();
+            look.complete_to = match (look.complete_to, complete_to) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            let candidates = live.candidates(tenant, (start_min_unix_ns, start_max_unix_ns), TRACES_A_LOOK_MAX);
+            look.cut |= candidates.len() == TRACES_A_LOOK_MAX;
+            look.parts.extend(self.read(partition, candidates).await?);
+        }
+        Ok(look)
+    }
+
+    async fn read(&self, partition: Partition, refs: Vec<LiveRefs>) -> Result<Vec<LivePart>, AssembleError> {
+        let of = TopicPartition { topic: Topic::Spans, partition };
+        let spans: Vec<_> = refs.iter().map(|part| &*part.spans).collect();
+        let bytes = assemble(&self.log, of, &spans).await?;
+        let part = |(part, traces_data): (LiveRefs, Bytes)| LivePart { id: part.id, traces_data, state: part.state, late: part.late };
+        Ok(refs.into_iter().zip(bytes).map(part).collect())
+    }
+}
