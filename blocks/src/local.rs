@@ -4,6 +4,7 @@
 //! One process owns a folder; a second one is refused. Nothing here knows what a block contains.
 
 mod file;
+mod kv;
 mod recovery;
 mod table;
 mod trailer;
@@ -31,8 +32,6 @@ use trailer::{BODY_BYTES_MAX, Trailer};
 
 /// Longest value of small metadata, in bytes.
 const VALUE_BYTES_MAX: usize = 1 << 20;
-/// Longest scope and key together, in bytes.
-const KEY_BYTES_MAX: usize = 1_000;
 
 /// A folder of blocks. Cheap to clone; every clone is the same store.
 #[derive(Clone)]
@@ -135,10 +134,10 @@ impl BlockStore for Local {
     }
 
     async fn kv_get(&self, scope: &str, key: &str) -> Result<Option<Bytes>, BlocksError> {
-        let row = kv_key(scope, key)?;
+        let row = kv::row_key(scope, key)?;
         self.blocking(
             move |inner| match inner.kv.get(&row).map_err(unavailable)? {
-                Some(value) => open_value(&row, &value).map(Some),
+                Some(value) => kv::open(&row, &value).map(Some),
                 None => Ok(None),
             },
         )
@@ -146,21 +145,21 @@ impl BlockStore for Local {
     }
 
     async fn kv_put(&self, scope: &str, key: &str, value: Bytes) -> Result<(), BlocksError> {
-        let row = kv_key(scope, key)?;
+        let row = kv::row_key(scope, key)?;
         limit("value", value.len(), VALUE_BYTES_MAX)?;
         self.blocking(move |inner| {
             inner.reserve(value.len())?;
-            inner.write(&inner.kv, |kv| kv.put(&row, &seal_value(&row, &value)))
+            inner.write(&inner.kv, |kv| kv.put(&row, &kv::seal(&row, &value)))
         })
         .await
     }
 
     async fn kv_list(&self, scope: &str) -> Result<Vec<(String, Bytes)>, BlocksError> {
-        let prefix = kv_key(scope, "")?;
+        let prefix = kv::row_key(scope, "")?;
         self.blocking(move |inner| {
             let mut rows = Vec::new();
             let each = |row: &str, value: &[u8]| {
-                rows.push(open_value(row, value).map(|value| (key_of(row), value)))
+                rows.push(kv::open(row, value).map(|value| (kv::key_of(row), value)))
             };
             inner.kv.scan_prefix(&prefix, each).map_err(unavailable)?;
             rows.into_iter().collect()
@@ -171,7 +170,7 @@ impl BlockStore for Local {
     async fn kv_delete(&self, scope: &str, keys: &[String]) -> Result<(), BlocksError> {
         let rows = keys
             .iter()
-            .map(|key| kv_key(scope, key))
+            .map(|key| kv::row_key(scope, key))
             .collect::<Result<Vec<_>, _>>()?;
         self.blocking(move |inner| {
             inner.write(&inner.kv, |kv| kv.delete(rows.iter().map(String::as_str)))
@@ -404,44 +403,6 @@ impl Inner {
             _ => Ok(()),
         }
     }
-}
-
-fn kv_key(scope: &str, key: &str) -> Result<String, BlocksError> {
-    let joined = format!("{scope}\0{key}");
-    let valid = joined.len() <= KEY_BYTES_MAX && joined.matches('\0').count() == 1;
-    if valid {
-        Ok(joined)
-    } else {
-        Err(BlocksError::Key(
-            joined.chars().take(KEY_BYTES_MAX).collect(),
-        ))
-    }
-}
-
-fn key_of(row: &str) -> String {
-    row.split_once('\0').map_or(row, |(_, key)| key).to_owned()
-}
-
-/// A value with the checksum of its key and itself, so that a value can neither rot nor change places unseen.
-fn seal_value(row: &str, value: &[u8]) -> Vec<u8> {
-    let crc = crc32c::crc32c_append(crc32c::crc32c(row.as_bytes()), value);
-    [value, &crc.to_le_bytes()].concat()
-}
-
-fn open_value(row: &str, sealed: &[u8]) -> Result<Bytes, BlocksError> {
-    let opened = sealed.split_last_chunk::<4>().filter(|(value, crc)| {
-        u32::from_le_bytes(**crc) == crc32c::crc32c_append(crc32c::crc32c(row.as_bytes()), value)
-    });
-    let scope = row
-        .split_once('\0')
-        .map_or("", |(scope, _)| scope)
-        .to_owned();
-    opened
-        .map(|(value, _)| Bytes::copy_from_slice(value))
-        .ok_or_else(|| BlocksError::DamagedValue {
-            scope,
-            key: key_of(row),
-        })
 }
 
 fn limit(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), BlocksError> {

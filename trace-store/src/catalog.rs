@@ -74,14 +74,14 @@ impl Catalog {
         }
     }
 
-    pub(crate) fn remove(&mut self, name: &BlockName) {
-        let Some(tenant) = self.tenants.get_mut(&name.tenant) else {
-            return;
-        };
-        tenant.hidden.remove(&name.id);
+    /// Takes a block out, and gives back what was known of it.
+    pub(crate) fn remove(&mut self, name: &BlockName) -> Option<Arc<KnownBlock>> {
+        let tenant = self.tenants.get_mut(&name.tenant)?;
         if let Some(removed) = tenant.visible.remove(&name.id) {
             tenant.unlist(&removed);
+            return Some(removed);
         }
+        tenant.hidden.remove(&name.id)
     }
 
     /// Whether a visible block has taken this one in, so that what it held is not wanted again.

@@ -292,6 +292,8 @@ fn build_merge(
         drafts.push(joined(id, &parts, &mut summarizer)?);
     }
     drafts.sort_by_key(|draft| draft.row.id);
+    // The drafts hold what they need of the sources: indexes and names are free again before the new block is built.
+    drop(sources);
     Ok(build(drafts, level, packing).map_err(WriteError::from)?)
 }
 
@@ -314,7 +316,7 @@ fn copied(opened: &Opened, row: &Row, body: &Bytes) -> Option<Draft> {
             .and_then(string)
             .zip(row.root_name.and_then(string)),
         operations: operations.collect::<Option<_>>()?,
-        filter: Bytes::copy_from_slice(opened.filter_of(row)),
+        filter: opened.shared_filter_of(row),
         spans: Spans::Frame {
             frame: body.slice(range.start as usize..range.end as usize),
             raw_bytes: row.raw_bytes,

@@ -169,9 +169,14 @@ impl TraceStore {
     }
 
     async fn delete(&self, name: &BlockName) -> Result<(), BlocksError> {
-        self.inner.catalog.write().remove(name);
+        let removed = self.inner.catalog.write().remove(name);
         self.inner.reader.forget(name);
-        self.inner.blocks.delete(name).await
+        let deleted = self.inner.blocks.delete(name).await;
+        if let (Err(_), Some(block)) = (&deleted, removed) {
+            // It is still there, so it is still shown, and tried again.
+            self.inner.catalog.write().insert(KnownBlock::clone(&block));
+        }
+        deleted
     }
 }
 

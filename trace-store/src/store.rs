@@ -2,25 +2,25 @@
 //!
 //! Everything it knows is in the block store; this holds the list of visible blocks and what fits into memory of them.
 
-use std::collections::BTreeSet;
+mod epoch;
+mod operations;
+
 use std::sync::Arc;
 
 use blocks::{BlockKind, BlockName, BlockStore, Blocks, BlocksError, ContentHash, Put};
 use parking_lot::RwLock;
-use telemetry::wire::{SpanKind, WalkError};
+use telemetry::wire::WalkError;
 use telemetry::{Clock, Tenant, TraceId};
-use xxhash_rust::xxh3::Xxh3;
 
-use crate::block::draft::{self, Draft, Packing};
+use crate::block::draft;
 use crate::block::filter_bits;
 use crate::block::index::Row;
 use crate::block::meta::Meta;
 use crate::block::read::{Opened, ReadError, Reader};
-use crate::block::summary::Summarizer;
-use crate::block::write::{BuildError, Built, build};
+use crate::block::write::{BuildError, Built};
 use crate::catalog::{Catalog, KnownBlock};
 use crate::trace::merge_parts;
-use crate::{Config, EpochName, KeptTrace, Metrics, Operation, StoredTrace};
+use crate::{Config, EpochName, KeptTrace, Metrics, StoredTrace};
 
 /// Cheap to clone; every clone is the same store.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl TraceStore {
         }
         let level = self.inner.config.zstd_level;
         let (content, built) =
-            tokio::task::spawn_blocking(move || build_epoch(&traces, level)).await??;
+            tokio::task::spawn_blocking(move || epoch::build_epoch(&traces, level)).await??;
         let meta = Meta {
             partition: epoch.partition,
             sealed_first: epoch.sealed_at,
@@ -256,75 +256,6 @@ impl TraceStore {
         }
         tracing::error!(code = "TW5102", ?name, %error, "a block, or a trace in it, cannot be read");
     }
-
-    /// Names of the services that have spans, sorted.
-    ///
-    /// # Errors
-    /// Never for a damaged block, which is passed by and told; when the block store is unavailable.
-    pub async fn services(&self, tenant: &Tenant) -> Result<Vec<String>, ReadError> {
-        let mut services = BTreeSet::new();
-        self.each_names(tenant, |names| {
-            services.extend(
-                names
-                    .operations()
-                    .iter()
-                    .map(|operation| Arc::clone(&operation.service)),
-            )
-        })
-        .await?;
-        Ok(services.iter().map(ToString::to_string).collect())
-    }
-
-    /// Operations of a service, or of all, of a kind, or of all: sorted by name, then kind.
-    ///
-    /// # Errors
-    /// As [`TraceStore::services`].
-    pub async fn operations(
-        &self,
-        tenant: &Tenant,
-        service: Option<&str>,
-        kind: Option<SpanKind>,
-    ) -> Result<Vec<Operation>, ReadError> {
-        let mut found = BTreeSet::new();
-        let wanted = |operation: &&crate::block::names::NamedOperation| {
-            service.is_none_or(|service| *service == *operation.service)
-                && kind.is_none_or(|kind| kind == SpanKind::from_number(operation.kind.into()))
-        };
-        self.each_names(tenant, |names| {
-            found.extend(
-                names
-                    .operations()
-                    .iter()
-                    .filter(wanted)
-                    .map(|operation| (Arc::clone(&operation.name), operation.kind)),
-            );
-        })
-        .await?;
-        Ok(found
-            .iter()
-            .map(|(name, kind)| Operation {
-                name: name.to_string(),
-                kind: SpanKind::from_number((*kind).into()),
-            })
-            .collect())
-    }
-
-    async fn each_names(
-        &self,
-        tenant: &Tenant,
-        mut each: impl FnMut(&crate::block::names::Names),
-    ) -> Result<(), ReadError> {
-        let blocks = self.inner.catalog.read().of_tenant(tenant);
-        for block in blocks {
-            match self.inner.reader.gist(&block.name, block.size_bytes).await {
-                Ok(gist) => each(&gist.names),
-                Err(error) if error.is_gone() => {}
-                Err(error) if error.is_damage() => self.told_unreadable(&block.name, &error),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Why a block's part of a trace could not be read.
@@ -332,16 +263,6 @@ struct PartError {
     cause: ReadError,
     /// The block has a part for certain.
     has_trace: bool,
-}
-
-impl EpochName {
-    /// Id of its block: docs/formats/trace-epoch-block.md.
-    pub(crate) fn block_id(self) -> String {
-        format!(
-            "e.{:05}.{:020}.{:03}",
-            self.partition, self.end_offset, self.part
-        )
-    }
 }
 
 /// A row with its spans as a trace, or a part of one. None if the row's rule is not among the names, which decoding has ruled out.
@@ -359,47 +280,6 @@ pub(crate) fn part(
         sampling: draft::sampling(row, rule),
         late: row.flags & crate::block::index::LATE != 0,
     })
-}
-
-fn build_epoch(traces: &[KeptTrace], level: i32) -> Result<(ContentHash, Built), WriteError> {
-    let mut summarizer = Summarizer::new();
-    let draft = |trace: &KeptTrace| {
-        summarizer
-            .draft(trace)
-            .map_err(|cause| WriteError::NotOtlp {
-                id: trace.id,
-                cause,
-            })
-    };
-    let mut drafts = traces
-        .iter()
-        .map(draft)
-        .collect::<Result<Vec<Draft>, WriteError>>()?;
-    drafts.sort_by(|a, b| order(a).cmp(&order(b)));
-    drafts.dedup_by(|a, b| order(a) == order(b));
-    let content = content_of(&drafts);
-    Ok((content, build(drafts, level, Packing::Keep)?))
-}
-
-fn order(draft: &Draft) -> (TraceId, u8, Option<&bytes::Bytes>) {
-    (draft.row.id, draft.row.flags, draft.raw())
-}
-
-fn content_of(drafts: &[Draft]) -> ContentHash {
-    let mut hash = Xxh3::new();
-    for draft in drafts {
-        let row = &draft.row;
-        hash.update(&row.id.0);
-        hash.update(&[row.flags]);
-        hash.update(&row.threshold.to_le_bytes());
-        hash.update(&row.threshold_in.to_le_bytes());
-        hash.update(&(draft.rule.len() as u32).to_le_bytes());
-        hash.update(draft.rule.as_bytes());
-        let raw = draft.raw().map_or(&[][..], |raw| raw);
-        hash.update(&(raw.len() as u64).to_le_bytes());
-        hash.update(raw);
-    }
-    ContentHash(hash.digest128())
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub(crate) struct Opened {
     frames_at: u64,
     pub(crate) names: Arc<Names>,
     pub(crate) index: Index,
-    tag_filters: Vec<u8>,
+    tag_filters: Bytes,
     dictionaries: Vec<Bytes>,
 }
 
@@ -74,11 +74,25 @@ impl Opened {
         filter_bits::may_have(self.filter_of(row), hash)
     }
 
-    pub(crate) fn filter_of(&self, row: &Row) -> &[u8] {
+    fn filter_range(row: &Row) -> std::ops::Range<usize> {
         let begin = row.filter_at as usize;
+        begin..begin + row.filter_bytes as usize
+    }
+
+    fn filter_of(&self, row: &Row) -> &[u8] {
         self.tag_filters
-            .get(begin..begin + row.filter_bytes as usize)
+            .get(Self::filter_range(row))
             .unwrap_or_default()
+    }
+
+    /// The tag filter of a row, sharing the memory of the block's.
+    pub(crate) fn shared_filter_of(&self, row: &Row) -> Bytes {
+        let range = Self::filter_range(row);
+        if range.end <= self.tag_filters.len() {
+            self.tag_filters.slice(range)
+        } else {
+            Bytes::new()
+        }
     }
 
     pub(crate) fn dictionary_of(&self, row: &Row) -> Option<&Bytes> {
@@ -318,7 +332,7 @@ fn opened(
 ) -> Result<Opened, DecodeError> {
     let dictionaries =
         dictionary::decode(&footer.open(Section::Dictionaries, &stored.dictionaries)?)?;
-    let tag_filters = footer.open(Section::TagFilters, &stored.tag_filters)?;
+    let tag_filters = Bytes::from(footer.open(Section::TagFilters, &stored.tag_filters)?);
     let bounds = Bounds {
         n_strings: names.n_strings(),
         n_operations: names.operations().len() as u32,

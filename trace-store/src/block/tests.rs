@@ -53,7 +53,7 @@ fn told(body: &Bytes) -> Result<Vec<String>, super::input::DecodeError> {
         Ok(format!(
             "{row:?} {:?} {:?} {spans:?}",
             opened.index.operations_of(row),
-            opened.filter_of(row)
+            opened.shared_filter_of(row)
         ))
     };
     opened.index.rows().iter().map(row).collect()

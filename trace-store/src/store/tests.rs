@@ -5,6 +5,9 @@ use blocks::{Blocks, Local};
 use proptest::prelude::*;
 use prost::Message;
 
+use telemetry::wire::SpanKind;
+
+use super::epoch::build_epoch;
 use super::*;
 use crate::fixtures::{Subject, any_trace, epoch, id, kept, plain, sampling, spans_of, tenant};
 
