@@ -3,6 +3,8 @@
 //! Rows of all blocks are looked at together, the latest start first; a block is opened when its turn comes. What a row's summary and tag filter
 //! cannot rule out is read and tested exactly. A hit is joined with its parts in other blocks before it gets its place in the order.
 
+mod candidates;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -12,11 +14,12 @@ use telemetry::wire::{TraceWalker, WalkLimits};
 use telemetry::{Tenant, TraceId};
 
 use crate::block::index::{PART, Row};
-use crate::block::names::NamedOperation;
 use crate::block::read::{Opened, ReadError};
 use crate::catalog::KnownBlock;
 use crate::trace::merge_parts;
 use crate::{Cursor, Filter, Partial, SearchPage, SearchQuery, StoredTrace, TraceStore, tags};
+
+use candidates::Candidates;
 
 /// Rows that are looked at before other tasks of the thread get their turn.
 const ROWS_A_TURN: u64 = 1_024;
@@ -48,7 +51,7 @@ struct Search<'a> {
     tag_hashes: Vec<u64>,
     /// Blocks whose turn has not come, the one with the latest start last.
     unopened: Vec<Arc<KnownBlock>>,
-    opened: Vec<OpenBlock>,
+    opened: Vec<Candidates>,
     /// The next row of each opened block.
     heads: BinaryHeap<Head>,
     /// Traces that have rows in several blocks. A page must look at their rows even if those lie before its cursor.
@@ -70,13 +73,6 @@ struct Head {
     place: Reverse<Cursor>,
     block_idx: usize,
     nth: usize,
-}
-
-/// A block whose rows are being looked at.
-struct OpenBlock {
-    opened: Arc<Opened>,
-    /// By operation of the block: whether it meets the filter's service, operation and kind.
-    wanted: Vec<bool>,
 }
 
 /// A hit by its place in the order. The greatest comes first.
@@ -235,31 +231,13 @@ impl<'a> Search<'a> {
             let Some(opened) = self.open(&block).await? else {
                 continue;
             };
-            let wanted = self.wanted_operations(&opened);
-            if wanted.contains(&true) {
-                let nth = self.first_row(&opened);
-                self.opened.push(OpenBlock { opened, wanted });
+            if let Some(candidates) = Candidates::of(opened, &self.query.filter) {
+                let nth = self.first_row(&candidates.opened);
+                self.opened.push(candidates);
                 self.push_head(self.opened.len() - 1, nth);
             }
         }
         Ok(())
-    }
-
-    /// By operation of the block: whether it meets the filter's service, operation and kind.
-    fn wanted_operations(&self, opened: &Opened) -> Vec<bool> {
-        let filter = &self.query.filter;
-        let is_wanted = |operation: &NamedOperation| {
-            filter
-                .service
-                .as_deref()
-                .is_none_or(|service| service == &*operation.service)
-                && filter
-                    .operation
-                    .as_deref()
-                    .is_none_or(|name| name == &*operation.name)
-                && filter.kind.is_none_or(|kind| kind as u8 == operation.kind)
-        };
-        opened.names.operations().iter().map(is_wanted).collect()
     }
 
     /// Where in the order of its rows a block is looked at first.
@@ -297,7 +275,9 @@ impl<'a> Search<'a> {
         let Some(row) = block.opened.index.nth_by_start(head.nth) else {
             return Ok(());
         };
-        if self.hits.contains(&row.id) || self.is_behind_cursor(row) || !self.may_match(block, row)
+        if self.hits.contains(&row.id)
+            || self.is_behind_cursor(row)
+            || !block.may_match(row, &self.query.filter, &self.tag_hashes)
         {
             return Ok(());
         }
@@ -367,46 +347,6 @@ impl<'a> Search<'a> {
             start_unix_ns: start.unwrap_or_default(),
             id: trace.id,
         }
-    }
-
-    /// Whether the row's summary and tag filter leave it possible that one of its spans meets everything.
-    fn may_match(&self, block: &OpenBlock, row: &Row) -> bool {
-        let filter = &self.query.filter;
-        filter
-            .start_min_unix_ns
-            .is_none_or(|min| min <= row.start_last_unix_ns)
-            && filter
-                .start_max_unix_ns
-                .is_none_or(|max| row.start_unix_ns <= max)
-            && filter
-                .duration_min_ns
-                .is_none_or(|min| min <= row.span_max_ns)
-            && filter
-                .duration_max_ns
-                .is_none_or(|max| row.span_min_ns <= max)
-            && filter
-                .kind
-                .is_none_or(|kind| row.kinds >> (kind as u8) & 1 == 1)
-            && filter
-                .status
-                .is_none_or(|status| row.statuses >> (status as u8) & 1 == 1)
-            && block.may_have_span(row, filter)
-            && self
-                .tag_hashes
-                .iter()
-                .all(|hash| block.opened.may_have_tag(row, *hash))
-    }
-}
-
-impl OpenBlock {
-    /// Whether the row may have a span of a wanted operation with the filter's duration and status.
-    fn may_have_span(&self, row: &Row, filter: &Filter) -> bool {
-        let is_wanted = |idx: u32| self.wanted.get(idx as usize) == Some(&true);
-        self.opened
-            .index
-            .operations_of(row)
-            .iter()
-            .any(|(idx, usage)| is_wanted(*idx) && usage.may_meet(filter))
     }
 }
 
