@@ -66,21 +66,70 @@ fn decision(keep: bool) -> &'static str {
 impl Metrics {
     /// Makes these numbers part of what `registry` exposes.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("spans_total", "Spans by what became of them, from sealed epochs; accepted is the sum of the others", self.spans.clone());
-        registry.register("sampler_traces_decided", "Traces decided", self.traces_decided.clone());
-        registry.register("sampler_spans_decided", "Spans of decided traces", self.spans_decided.clone());
+        registry.register(
+            "spans_total",
+            "Spans by what became of them, from sealed epochs; accepted is the sum of the others",
+            self.spans.clone(),
+        );
+        registry.register(
+            "sampler_traces_decided",
+            "Traces decided",
+            self.traces_decided.clone(),
+        );
+        registry.register(
+            "sampler_spans_decided",
+            "Spans of decided traces",
+            self.spans_decided.clone(),
+        );
         registry.register("sampler_settled", "Traces settled", self.settled.clone());
-        registry.register("sampler_late_spans", "Spans that came after the decision", self.late_spans.clone());
-        registry.register("sampler_epochs_sealed", "Epochs stored", self.epochs_sealed.clone());
-        registry.register("sampler_replayed_records", "Records read again by take-overs", self.replayed_records.clone());
-        registry.register("sampler_watermark_seconds", "Shard time of the last stored epoch", self.watermark_seconds.clone());
-        registry.register("sampler_dead_letters", "Records that could not be read", self.dead_letters.clone());
-        registry.register("sampler_determinism_violations", "Epochs sealed with other content than before", self.determinism_violations.clone());
-        registry.register("sampler_offsets_lost", "Take-overs from a log that was cut behind what was open", self.offsets_lost.clone());
-        registry.register("sampler_ledgers_lost", "Take-overs without the ledger that should be there", self.ledgers_lost.clone());
+        registry.register(
+            "sampler_late_spans",
+            "Spans that came after the decision",
+            self.late_spans.clone(),
+        );
+        registry.register(
+            "sampler_epochs_sealed",
+            "Epochs stored",
+            self.epochs_sealed.clone(),
+        );
+        registry.register(
+            "sampler_replayed_records",
+            "Records read again by take-overs",
+            self.replayed_records.clone(),
+        );
+        registry.register(
+            "sampler_watermark_seconds",
+            "Shard time of the last stored epoch",
+            self.watermark_seconds.clone(),
+        );
+        registry.register(
+            "sampler_dead_letters",
+            "Records that could not be read",
+            self.dead_letters.clone(),
+        );
+        registry.register(
+            "sampler_determinism_violations",
+            "Epochs sealed with other content than before",
+            self.determinism_violations.clone(),
+        );
+        registry.register(
+            "sampler_offsets_lost",
+            "Take-overs from a log that was cut behind what was open",
+            self.offsets_lost.clone(),
+        );
+        registry.register(
+            "sampler_ledgers_lost",
+            "Take-overs without the ledger that should be there",
+            self.ledgers_lost.clone(),
+        );
     }
 
-    pub(crate) fn taken_over(&self, partition: Partition, n_refolded: u64, totals: &[(Tenant, Totals)]) {
+    pub(crate) fn taken_over(
+        &self,
+        partition: Partition,
+        n_refolded: u64,
+        totals: &[(Tenant, Totals)],
+    ) {
         self.replayed_records.inc_by(n_refolded);
         self.set_totals(partition, totals);
     }
@@ -89,15 +138,34 @@ impl Metrics {
     pub(crate) fn sealed(&self, partition: Partition, epoch: &SealedEpoch) {
         self.epochs_sealed.inc();
         self.dead_letters.inc_by(epoch.dead_letters.len() as u64);
-        self.watermark_seconds.get_or_create(&PartitionLabels { partition: partition.0 }).set((epoch.sealed_at.ms / 1_000) as i64);
+        self.watermark_seconds
+            .get_or_create(&PartitionLabels {
+                partition: partition.0,
+            })
+            .set((epoch.sealed_at.ms / 1_000) as i64);
         for decided in &epoch.decided {
-            let labels = DecidedLabels { rule: decided.rule.to_string(), decision: decision(decided.keep) };
-            self.traces_decided.get_or_create(&labels).inc_by(decided.n_traces);
-            self.spans_decided.get_or_create(&labels).inc_by(decided.n_spans);
-            self.settled.get_or_create(&SettledLabels { reason: decided.settled.name() }).inc_by(decided.n_traces);
+            let labels = DecidedLabels {
+                rule: decided.rule.to_string(),
+                decision: decision(decided.keep),
+            };
+            self.traces_decided
+                .get_or_create(&labels)
+                .inc_by(decided.n_traces);
+            self.spans_decided
+                .get_or_create(&labels)
+                .inc_by(decided.n_spans);
+            self.settled
+                .get_or_create(&SettledLabels {
+                    reason: decided.settled.name(),
+                })
+                .inc_by(decided.n_traces);
         }
         for (keep, n_spans) in [(true, epoch.n_late.kept), (false, epoch.n_late.dropped)] {
-            self.late_spans.get_or_create(&LateLabels { decision: decision(keep) }).inc_by(n_spans);
+            self.late_spans
+                .get_or_create(&LateLabels {
+                    decision: decision(keep),
+                })
+                .inc_by(n_spans);
         }
         self.set_totals(partition, &epoch.totals);
     }
@@ -114,8 +182,14 @@ impl Metrics {
                 ("in_flight", t.in_flight()),
             ];
             for (state, n_spans) in states {
-                let labels = SpansLabels { tenant: tenant.to_string(), partition: partition.0, state };
-                self.spans.get_or_create(&labels).set(i64::try_from(n_spans).unwrap_or(i64::MAX));
+                let labels = SpansLabels {
+                    tenant: tenant.to_string(),
+                    partition: partition.0,
+                    state,
+                };
+                self.spans
+                    .get_or_create(&labels)
+                    .set(i64::try_from(n_spans).unwrap_or(i64::MAX));
             }
         }
     }

@@ -44,8 +44,16 @@ struct Common {
     /// One setting, over file and environment; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Lets listeners be reachable from outside this machine without authentication
+    #[arg(long, global = true)]
+    insecure_listen: bool,
     /// The server that client verbs ask
-    #[arg(long, global = true, env = "TRACEWELL_URL", default_value = "http://127.0.0.1:16686")]
+    #[arg(
+        long,
+        global = true,
+        env = "TRACEWELL_URL",
+        default_value = "http://127.0.0.1:16686"
+    )]
     url: String,
     /// How data is printed; a table on a terminal, JSON in a pipe
     #[arg(short, long, global = true)]
@@ -61,19 +69,27 @@ enum Output {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the server (the default)
-    #[command(after_help = "Examples:\n  tracewell serve\n  tracewell serve --set query.listen=127.0.0.1:8080")]
+    #[command(
+        after_help = "Examples:\n  tracewell serve\n  tracewell serve --set query.listen=127.0.0.1:8080"
+    )]
     Serve,
     /// Show one trace as a tree
-    #[command(after_help = "Examples:\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b -o json | jq .")]
+    #[command(
+        after_help = "Examples:\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b -o json | jq ."
+    )]
     Trace {
         /// Trace id: 1 to 32 hex digits
         id: String,
     },
     /// Show traces as they come
-    #[command(after_help = "Examples:\n  tracewell tail\n  tracewell tail --service checkout --tag http.response.status_code=500")]
+    #[command(
+        after_help = "Examples:\n  tracewell tail\n  tracewell tail --service checkout --tag http.response.status_code=500"
+    )]
     Tail(tail::Which),
     /// Send files to the server; spans keep their times
-    #[command(after_help = "Examples:\n  tracewell import traces.json\n  tracewell import *.json.gz")]
+    #[command(
+        after_help = "Examples:\n  tracewell import traces.json\n  tracewell import *.json.gz"
+    )]
     Import {
         /// OTLP JSON, OTLP protobuf or Jaeger JSON, plain or gzip
         #[arg(required = true)]
@@ -103,14 +119,37 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(told) => return print::usage(&told),
     };
-    let sources = Sources { file: cli.common.config.clone(), sets: cli.common.sets.clone() };
+    let mut sets = cli.common.sets.clone();
+    sets.extend(
+        cli.common
+            .insecure_listen
+            .then(|| "server.insecure_listen=true".to_owned()),
+    );
+    let sources = Sources {
+        file: cli.common.config.clone(),
+        sets,
+    };
     match cli.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => with_config(&sources, serve::run),
-        Verb::Trace { id } => remote::run(trace::show(&cli.common.url, &id, print::format(cli.common.output))),
-        Verb::Tail(which) => remote::run(tail::follow(&cli.common.url, &which, print::format(cli.common.output))),
-        Verb::Import { files } => remote::run(import::send(&cli.common.url, &files)),
-        Verb::Config { verb: ConfigVerb::Check } => with_config(&sources, |_| configuration::checked()),
-        Verb::Config { verb: ConfigVerb::Print } => with_config(&sources, |layered| configuration::print(&layered, print::format(cli.common.output))),
+        Verb::Trace { id } => remote::run(trace::show(
+            &cli.common.url,
+            &id,
+            print::format(cli.common.output),
+        )),
+        Verb::Tail(which) => remote::run(tail::follow(
+            &cli.common.url,
+            &which,
+            print::format(cli.common.output),
+        )),
+        Verb::Import { files } => remote::run(import::send_all(&cli.common.url, &files)),
+        Verb::Config {
+            verb: ConfigVerb::Check,
+        } => with_config(&sources, |_| configuration::checked()),
+        Verb::Config {
+            verb: ConfigVerb::Print,
+        } => with_config(&sources, |layered| {
+            configuration::print(&layered, print::format(cli.common.output))
+        }),
         Verb::Version => print::version(),
     }
 }

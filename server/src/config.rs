@@ -32,6 +32,8 @@ pub(crate) struct Server {
     /// How long a stop waits for requests that are under way. Default 10 s.
     #[serde(with = "telemetry::units::duration")]
     pub(crate) shutdown: std::time::Duration,
+    /// Lets listeners be reachable from outside this machine, though there is no authentication yet. `--insecure-listen`.
+    pub(crate) insecure_listen: bool,
     pub(crate) log: Log,
 }
 
@@ -68,6 +70,7 @@ impl Default for Server {
         Self {
             data_dir: PathBuf::from("./tracewell-data"),
             shutdown: std::time::Duration::from_secs(10),
+            insecure_listen: false,
             log: Log::default(),
         }
     }
@@ -75,7 +78,10 @@ impl Default for Server {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: Level::Info, format: LogFormat::Auto }
+        Self {
+            level: Level::Info,
+            format: LogFormat::Auto,
+        }
     }
 }
 
@@ -111,18 +117,28 @@ impl Sources {
         if mistakes.is_empty() {
             mistakes.extend(layered.config.contradictions());
         }
-        if mistakes.is_empty() { Ok(layered) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(layered)
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn read_file(&self) -> Result<Option<(PathBuf, String)>, Mistake> {
-        let path = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+        let path = self
+            .file
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
         if self.file.is_none() && !path.exists() {
             return Ok(None);
         }
         let told = |error: std::io::Error| Mistake::plain(format!("{}: {error}", path.display()));
         let size_bytes = std::fs::metadata(&path).map_err(told)?.len();
         if size_bytes > FILE_BYTES_MAX {
-            return Err(Mistake::plain(format!("{}: {size_bytes} bytes, over the limit of {FILE_BYTES_MAX}", path.display())));
+            return Err(Mistake::plain(format!(
+                "{}: {size_bytes} bytes, over the limit of {FILE_BYTES_MAX}",
+                path.display()
+            )));
         }
         let text = std::fs::read_to_string(&path).map_err(told)?;
         Ok(Some((path, text)))

@@ -25,19 +25,37 @@ pub(crate) fn install(config: &Log, clock: Clock) {
         Level::Trace => "trace",
     };
     // Libraries below us are told of at warn and above only: their debug output may hold payload.
-    let filter = EnvFilter::new(format!("warn,{}", OURS.map(|name| format!("{name}={level}")).join(",")));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Forgiving::stderr);
+    let filter = EnvFilter::new(format!(
+        "warn,{}",
+        OURS.map(|name| format!("{name}={level}")).join(",")
+    ));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Forgiving::stderr);
     let json = match config.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let installed = if json { subscriber.event_format(JsonLine { clock }).try_init() } else { subscriber.with_target(false).try_init() };
+    let installed = if json {
+        subscriber.event_format(JsonLine { clock }).try_init()
+    } else {
+        subscriber.with_target(false).try_init()
+    };
     drop(installed); // in tests the harness may have installed one before
 }
 
 /// Crates whose level the configuration sets.
-const OURS: [&str; 8] = ["server", "telemetry", "bus", "blocks", "collector", "sampler", "trace_store", "query"];
+const OURS: [&str; 8] = [
+    "server",
+    "telemetry",
+    "bus",
+    "blocks",
+    "collector",
+    "sampler",
+    "trace_store",
+    "query",
+];
 
 /// Writes what it can and reports success: nobody could be told of a failure.
 struct Forgiving(std::io::Stderr);
@@ -68,10 +86,23 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut line = Map::new();
         line.insert("ts".to_owned(), timestamp(&self.clock).into());
-        line.insert("level".to_owned(), event.metadata().level().as_str().to_ascii_lowercase().into());
+        line.insert(
+            "level".to_owned(),
+            event
+                .metadata()
+                .level()
+                .as_str()
+                .to_ascii_lowercase()
+                .into(),
+        );
         line.insert("target".to_owned(), event.metadata().target().into());
         event.record(&mut Fields(&mut line));
         writeln!(writer, "{}", Value::Object(line))
@@ -79,7 +110,8 @@ where
 }
 
 fn timestamp(clock: &Clock) -> String {
-    jiff::Timestamp::from_millisecond(clock.wall().unix_ms).map_or_else(|_| String::new(), |t| format!("{t:.3}"))
+    jiff::Timestamp::from_millisecond(clock.wall().unix_ms)
+        .map_or_else(|_| String::new(), |t| format!("{t:.3}"))
 }
 
 /// Collects an event's fields; its message becomes `msg`.
@@ -87,7 +119,11 @@ struct Fields<'a>(&'a mut Map<String, Value>);
 
 impl Fields<'_> {
     fn put(&mut self, field: &Field, value: Value) {
-        let name = if field.name() == "message" { "msg" } else { field.name() };
+        let name = if field.name() == "message" {
+            "msg"
+        } else {
+            field.name()
+        };
         self.0.insert(name.to_owned(), value);
     }
 }

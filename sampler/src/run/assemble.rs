@@ -29,7 +29,11 @@ type Wanted = (Offset, usize, SpanPlace);
 ///
 /// # Errors
 /// When a record is no longer in the log, or does not hold what the references say.
-pub(crate) async fn assemble<L: Log>(log: &L, of: TopicPartition, traces: &[&[SpanRef]]) -> Result<Vec<Bytes>, AssembleError> {
+pub(crate) async fn assemble<L: Log>(
+    log: &L,
+    of: TopicPartition,
+    traces: &[&[SpanRef]],
+) -> Result<Vec<Bytes>, AssembleError> {
     let mut wanted: Vec<Wanted> = Vec::with_capacity(traces.iter().map(|spans| spans.len()).sum());
     for (index, spans) in traces.iter().enumerate() {
         wanted.extend(spans.iter().map(|span| (span.offset, index, span.place)));
@@ -41,14 +45,22 @@ pub(crate) async fn assemble<L: Log>(log: &L, of: TopicPartition, traces: &[&[Sp
     while rest.peek().is_some() {
         let (offsets, batch) = next_batch(&mut rest);
         let records = log.fetch(of, &offsets).await?;
-        writers = tokio::task::spawn_blocking(move || push_all(writers, &records, &batch)).await??;
+        writers =
+            tokio::task::spawn_blocking(move || push_all(writers, &records, &batch)).await??;
     }
-    let finished = tokio::task::spawn_blocking(move || writers.iter_mut().map(|writer| Bytes::from(writer.finish())).collect());
+    let finished = tokio::task::spawn_blocking(move || {
+        writers
+            .iter_mut()
+            .map(|writer| Bytes::from(writer.finish()))
+            .collect()
+    });
     Ok(finished.await?)
 }
 
 /// What is wanted of the next few records, and their offsets.
-fn next_batch(rest: &mut std::iter::Peekable<impl Iterator<Item = Wanted>>) -> (Vec<Offset>, Vec<Wanted>) {
+fn next_batch(
+    rest: &mut std::iter::Peekable<impl Iterator<Item = Wanted>>,
+) -> (Vec<Offset>, Vec<Wanted>) {
     let mut offsets: Vec<Offset> = Vec::with_capacity(RECORDS_A_READ);
     let mut batch = Vec::new();
     while let Some((offset, ..)) = rest.peek() {
@@ -63,14 +75,28 @@ fn next_batch(rest: &mut std::iter::Peekable<impl Iterator<Item = Wanted>>) -> (
     (offsets, batch)
 }
 
-fn push_all(mut writers: Vec<TraceWriter>, records: &[Record], batch: &[Wanted]) -> Result<Vec<TraceWriter>, AssembleError> {
+fn push_all(
+    mut writers: Vec<TraceWriter>,
+    records: &[Record],
+    batch: &[Wanted],
+) -> Result<Vec<TraceWriter>, AssembleError> {
     let mut records = records.iter().peekable();
     for (offset, index, place) in batch {
         while records.next_if(|record| record.offset < *offset).is_some() {}
-        let no_span = |cause: String| AssembleError::NoSpan { offset: *offset, cause };
-        let record = records.peek().filter(|record| record.offset == *offset).ok_or_else(|| no_span("the record was not read".to_owned()))?;
-        let writer = writers.get_mut(*index).expect("an index of a trace that was asked for");
-        writer.push_at(&record.payload, *place).map_err(|error| no_span(error.to_string()))?;
+        let no_span = |cause: String| AssembleError::NoSpan {
+            offset: *offset,
+            cause,
+        };
+        let record = records
+            .peek()
+            .filter(|record| record.offset == *offset)
+            .ok_or_else(|| no_span("the record was not read".to_owned()))?;
+        let writer = writers
+            .get_mut(*index)
+            .expect("an index of a trace that was asked for");
+        writer
+            .push_at(&record.payload, *place)
+            .map_err(|error| no_span(error.to_string()))?;
     }
     Ok(writers)
 }

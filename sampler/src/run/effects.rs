@@ -37,15 +37,24 @@ pub(crate) struct EpochEffects {
 
 impl Effects<SharedShard> for EpochEffects {
     async fn write(&mut self, seal: Arc<SealedEpoch>) -> Result<(), EffectError> {
-        self.seals.send(seal).await.map_err(|_| EffectError(Box::new(WriterGone)))
+        self.seals
+            .send(seal)
+            .await
+            .map_err(|_| EffectError(Box::new(WriterGone)))
     }
 
     async fn durable(&mut self) -> Result<Durable, EffectError> {
-        self.durable.recv().await.ok_or_else(|| EffectError(Box::new(WriterGone)))
+        self.durable
+            .recv()
+            .await
+            .ok_or_else(|| EffectError(Box::new(WriterGone)))
     }
 
     async fn committed(&mut self, durable: Durable) -> Result<(), EffectError> {
-        self.ledgers.forget_before(self.of, durable.chain_from).await.map_err(EffectError)
+        self.ledgers
+            .forget_before(self.of, durable.chain_from)
+            .await
+            .map_err(EffectError)
     }
 
     fn control(&mut self, machine: &SharedShard) -> Option<Draft> {
@@ -70,16 +79,34 @@ pub(crate) struct EpochWriter<L> {
 
 impl<L: Log> EpochWriter<L> {
     /// Runs until no more seals come or `stop` fires; an epoch that is cut off is sealed again by whoever takes over.
-    pub(crate) async fn run(self, mut seals: mpsc::Receiver<Arc<SealedEpoch>>, durable: mpsc::Sender<Durable>, stop: CancellationToken) {
-        while let Some(epoch) = tokio::select! { epoch = seals.recv() => epoch, () = stop.cancelled() => None } {
+    pub(crate) async fn run(
+        self,
+        mut seals: mpsc::Receiver<Arc<SealedEpoch>>,
+        durable: mpsc::Sender<Durable>,
+        stop: CancellationToken,
+    ) {
+        while let Some(epoch) =
+            tokio::select! { epoch = seals.recv() => epoch, () = stop.cancelled() => None }
+        {
             let written = tokio::select! { () = self.until_written(&epoch) => true, () = stop.cancelled() => false };
             if !written {
                 return;
             }
             self.live.stored(&epoch);
             self.metrics.sealed(self.of.partition, &epoch);
-            let chain_from = epoch.entry.chain.first().map_or(epoch.end_offset, |link| link.end_offset);
-            if durable.send(Durable { commit: epoch.commit(), chain_from }).await.is_err() {
+            let chain_from = epoch
+                .entry
+                .chain
+                .first()
+                .map_or(epoch.end_offset, |link| link.end_offset);
+            if durable
+                .send(Durable {
+                    commit: epoch.commit(),
+                    chain_from,
+                })
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -98,7 +125,9 @@ impl<L: Log> EpochWriter<L> {
     async fn write(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
         self.write_kept(epoch).await?;
         self.write_dead_letters(epoch).await?;
-        self.ledgers.put(self.of, epoch.end_offset, epoch.entry.encode()).await
+        self.ledgers
+            .put(self.of, epoch.end_offset, epoch.entry.encode())
+            .await
     }
 
     /// A block for each tenant and each 32 MiB of its spans, cut in the order of decisions, so that everybody cuts alike.
@@ -106,29 +135,70 @@ impl<L: Log> EpochWriter<L> {
         for (tenant, part, kept) in parts(&epoch.kept) {
             let spans: Vec<_> = kept.iter().map(|trace| trace.spans.as_slice()).collect();
             let bytes = assemble(&self.log, self.of, &spans).await?;
-            let trace = |(kept, traces_data): (&&KeptRefs, _)| KeptTrace { id: kept.id, traces_data, sampling: kept.sampling.clone(), late: kept.late };
+            let trace = |(kept, traces_data): (&&KeptRefs, _)| KeptTrace {
+                id: kept.id,
+                traces_data,
+                sampling: kept.sampling.clone(),
+                late: kept.late,
+            };
             let traces = kept.iter().zip(bytes).map(trace).collect();
-            let name = EpochName { partition: self.of.partition.0, end_offset: epoch.end_offset.0, part, sealed_at: epoch.sealed_at };
+            let name = EpochName {
+                partition: self.of.partition.0,
+                end_offset: epoch.end_offset.0,
+                part,
+                sealed_at: epoch.sealed_at,
+            };
             let put = self.store.write_epoch(&tenant, name, traces).await?;
             if let blocks::Put::Beside(beside) = put {
                 self.metrics.determinism_violations.inc();
-                tracing::error!(code = "TW4004", partition = self.of.partition.0, end_offset = epoch.end_offset.0, ?beside, "two owners sealed different epochs under one name; both are kept");
+                tracing::error!(
+                    code = "TW4004",
+                    partition = self.of.partition.0,
+                    end_offset = epoch.end_offset.0,
+                    ?beside,
+                    "two owners sealed different epochs under one name; both are kept"
+                );
             }
         }
         Ok(())
     }
 
     async fn write_dead_letters(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
-        let mut offsets: Vec<Offset> = epoch.dead_letters.iter().map(|letter| letter.offset).collect();
+        let mut offsets: Vec<Offset> = epoch
+            .dead_letters
+            .iter()
+            .map(|letter| letter.offset)
+            .collect();
         offsets.dedup();
         if offsets.is_empty() {
             return Ok(());
         }
-        let to = TopicPartition { topic: Topic::DeadLetters, partition: Partition(0) };
+        let to = TopicPartition {
+            topic: Topic::DeadLetters,
+            partition: Partition(0),
+        };
         let records = self.log.fetch(self.of, &offsets).await?;
-        self.log.append(records.into_iter().map(|record| Draft { to, header: record.header, payload: record.payload }).collect()).await?;
+        self.log
+            .append(
+                records
+                    .into_iter()
+                    .map(|record| Draft {
+                        to,
+                        header: record.header,
+                        payload: record.payload,
+                    })
+                    .collect(),
+            )
+            .await?;
         for letter in &epoch.dead_letters {
-            tracing::warn!(code = "TW4005", partition = self.of.partition.0, offset = letter.offset.0, n_spans = letter.n_spans, reason = letter.reason, "a record could not be read and is a dead letter");
+            tracing::warn!(
+                code = "TW4005",
+                partition = self.of.partition.0,
+                offset = letter.offset.0,
+                n_spans = letter.n_spans,
+                reason = letter.reason,
+                "a record could not be read and is a dead letter"
+            );
         }
         Ok(())
     }
@@ -141,7 +211,11 @@ fn parts(kept: &[KeptRefs]) -> Vec<(Tenant, u32, Vec<&KeptRefs>)> {
     let mut parts: Vec<(Tenant, u32, Vec<&KeptRefs>)> = Vec::new();
     let mut part_bytes = 0;
     for trace in by_tenant {
-        let trace_bytes: u64 = trace.spans.iter().map(|span| u64::from(span.place.len)).sum();
+        let trace_bytes: u64 = trace
+            .spans
+            .iter()
+            .map(|span| u64::from(span.place.len))
+            .sum();
         let number = match parts.last() {
             Some((tenant, _, _)) if *tenant != trace.tenant => Some(0),
             Some((_, part, _)) if part_bytes + trace_bytes > PART_BYTES_MAX => Some(part + 1),
@@ -153,7 +227,11 @@ fn parts(kept: &[KeptRefs]) -> Vec<(Tenant, u32, Vec<&KeptRefs>)> {
             part_bytes = 0;
         }
         part_bytes += trace_bytes;
-        parts.last_mut().expect("pushed when there was none").2.push(trace);
+        parts
+            .last_mut()
+            .expect("pushed when there was none")
+            .2
+            .push(trace);
     }
     parts
 }

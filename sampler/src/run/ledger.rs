@@ -1,8 +1,8 @@
 //! Ledger entries in the key-value table of the block store: scope `ledger/spans/PARTITION`, key the end offset in 20 digits.
 
 use blocks::{BlockStore, Blocks};
-use bus::machine::LedgerStore;
 use bus::log::BoxError;
+use bus::machine::LedgerStore;
 use bus::{Offset, TopicPartition};
 use bytes::Bytes;
 
@@ -24,14 +24,23 @@ impl LedgerStore for Ledgers {
         Ok(self.0.kv_get(&scope(of), &key(end_offset)).await?)
     }
 
-    async fn put(&self, of: TopicPartition, end_offset: Offset, entry: Bytes) -> Result<(), BoxError> {
+    async fn put(
+        &self,
+        of: TopicPartition,
+        end_offset: Offset,
+        entry: Bytes,
+    ) -> Result<(), BoxError> {
         Ok(self.0.kv_put(&scope(of), &key(end_offset), entry).await?)
     }
 
     async fn forget_before(&self, of: TopicPartition, oldest: Offset) -> Result<(), BoxError> {
         let oldest = key(oldest);
         let entries = self.0.kv_list(&scope(of)).await?;
-        let old: Vec<String> = entries.into_iter().map(|(key, _)| key).filter(|key| *key < oldest).collect();
+        let old: Vec<String> = entries
+            .into_iter()
+            .map(|(key, _)| key)
+            .filter(|key| *key < oldest)
+            .collect();
         if !old.is_empty() {
             self.0.kv_delete(&scope(of), &old).await?;
         }

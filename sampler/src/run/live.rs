@@ -32,25 +32,50 @@ struct State {
 
 impl LivePartition {
     pub(crate) fn new(shard: Shard) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { shard, unstored: VecDeque::new() }) })
+        Arc::new(Self {
+            state: Mutex::new(State {
+                shard,
+                unstored: VecDeque::new(),
+            }),
+        })
     }
 
     /// An epoch's blocks are visible: the store answers for it from here on.
     pub(crate) fn stored(&self, epoch: &SealedEpoch) {
-        self.state.lock().unstored.retain(|other| other.end_offset != epoch.end_offset);
+        self.state
+            .lock()
+            .unstored
+            .retain(|other| other.end_offset != epoch.end_offset);
     }
 
     fn find(&self, tenant: &Tenant, id: TraceId) -> Vec<LiveRefs> {
         let state = self.state.lock();
-        let sealed = state.unstored.iter().flat_map(|epoch| &epoch.kept).filter(|kept| kept.id == id && kept.tenant == *tenant);
-        state.shard.find(tenant, id).into_iter().chain(sealed.map(sealed_refs)).collect()
+        let sealed = state
+            .unstored
+            .iter()
+            .flat_map(|epoch| &epoch.kept)
+            .filter(|kept| kept.id == id && kept.tenant == *tenant);
+        state
+            .shard
+            .find(tenant, id)
+            .into_iter()
+            .chain(sealed.map(sealed_refs))
+            .collect()
     }
 
     fn candidates(&self, tenant: &Tenant, range: (u64, u64), n_max: usize) -> Vec<LiveRefs> {
         let state = self.state.lock();
-        let newest_sealed = state.unstored.iter().rev().flat_map(|epoch| epoch.kept.iter().rev()).filter(|kept| kept.tenant == *tenant);
+        let newest_sealed = state
+            .unstored
+            .iter()
+            .rev()
+            .flat_map(|epoch| epoch.kept.iter().rev())
+            .filter(|kept| kept.tenant == *tenant);
         let open = state.shard.candidates(tenant, range.0, range.1, n_max);
-        open.into_iter().chain(newest_sealed.map(sealed_refs)).take(n_max).collect()
+        open.into_iter()
+            .chain(newest_sealed.map(sealed_refs))
+            .take(n_max)
+            .collect()
     }
 
     fn complete_to(&self) -> Option<RecordTime> {
@@ -59,7 +84,12 @@ impl LivePartition {
 }
 
 fn sealed_refs(kept: &KeptRefs) -> LiveRefs {
-    LiveRefs { id: kept.id, state: LiveState::Kept(kept.sampling.clone()), late: kept.late, spans: kept.spans.as_slice().into() }
+    LiveRefs {
+        id: kept.id,
+        state: LiveState::Kept(kept.sampling.clone()),
+        late: kept.late,
+        spans: kept.spans.as_slice().into(),
+    }
 }
 
 /// The machine of a partition, shared with those who look at it.
@@ -132,25 +162,34 @@ pub struct LiveShards<L> {
 
 impl<L: Log> LiveShards<L> {
     pub(crate) fn new(log: L) -> Self {
-        Self { log, owned: Arc::default(), taken_over: Arc::new(watch::Sender::default()) }
+        Self {
+            log,
+            owned: Arc::default(),
+            taken_over: Arc::new(watch::Sender::default()),
+        }
     }
 
     /// A partition answers from here on.
     pub(crate) fn add(&self, partition: Partition, live: Arc<LivePartition>) {
         self.owned.write().insert(partition, live);
-        self.taken_over.send_modify(|all| drop(all.insert(partition)));
+        self.taken_over.send_modify(|all| all.extend([partition]));
     }
 
     pub(crate) fn remove(&self, partition: Partition) {
         self.owned.write().remove(&partition);
-        self.taken_over.send_modify(|all| drop(all.remove(&partition)));
+        self.taken_over
+            .send_modify(|all| all.retain(|one| *one != partition));
     }
 
     /// Returns once every partition of the log is taken over by this process. Cancel-safe.
     pub async fn all_taken_over(&self) {
         let n_partitions = self.log.n_partitions(Topic::Spans) as usize;
         let mut taken = self.taken_over.subscribe();
-        if taken.wait_for(|all| all.len() >= n_partitions).await.is_err() {
+        if taken
+            .wait_for(|all| all.len() >= n_partitions)
+            .await
+            .is_err()
+        {
             std::future::pending().await
         }
     }
@@ -160,21 +199,45 @@ impl<L: Log> LiveShards<L> {
     /// # Errors
     /// When the log no longer has its spans.
     pub async fn find(&self, tenant: &Tenant, id: TraceId) -> Result<LiveLook, AssembleError> {
-        let partition = Partition(partition_of(tenant, id, self.log.n_partitions(Topic::Spans)));
+        let partition = Partition(partition_of(
+            tenant,
+            id,
+            self.log.n_partitions(Topic::Spans),
+        ));
         let Some(live) = self.owned.read().get(&partition).cloned() else {
-            return Ok(LiveLook { lagging: true, ..LiveLook::default() });
+            return Ok(LiveLook {
+                lagging: true,
+                ..LiveLook::default()
+            });
         };
         let parts = self.read(partition, live.find(tenant, id)).await?;
-        Ok(LiveLook { parts, complete_to: live.complete_to(), ..LiveLook::default() })
+        Ok(LiveLook {
+            parts,
+            complete_to: live.complete_to(),
+            ..LiveLook::default()
+        })
     }
 
     /// Live traces of a tenant that may overlap a range of span times (ns since the epoch), newest first within each partition.
     ///
     /// # Errors
     /// As [`LiveShards::find`].
-    pub async fn look(&self, tenant: &Tenant, start_min_unix_ns: u64, start_max_unix_ns: u64) -> Result<LiveLook, AssembleError> {
-        let owned: Vec<_> = self.owned.read().iter().map(|(partition, live)| (*partition, live.clone())).collect();
-        let mut look = LiveLook { lagging: owned.len() < self.log.n_partitions(Topic::Spans) as usize, ..LiveLook::default() };
+    pub async fn look(
+        &self,
+        tenant: &Tenant,
+        start_min_unix_ns: u64,
+        start_max_unix_ns: u64,
+    ) -> Result<LiveLook, AssembleError> {
+        let owned: Vec<_> = self
+            .owned
+            .read()
+            .iter()
+            .map(|(partition, live)| (*partition, live.clone()))
+            .collect();
+        let mut look = LiveLook {
+            lagging: owned.len() < self.log.n_partitions(Topic::Spans) as usize,
+            ..LiveLook::default()
+        };
         for (partition, live) in owned {
             // The time is read before the traces: what comes in between is then more than was promised, never less.
             let complete_to = live.complete_to();
@@ -182,18 +245,34 @@ impl<L: Log> LiveShards<L> {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
-            let candidates = live.candidates(tenant, (start_min_unix_ns, start_max_unix_ns), TRACES_A_LOOK_MAX);
+            let candidates = live.candidates(
+                tenant,
+                (start_min_unix_ns, start_max_unix_ns),
+                TRACES_A_LOOK_MAX,
+            );
             look.cut |= candidates.len() == TRACES_A_LOOK_MAX;
             look.parts.extend(self.read(partition, candidates).await?);
         }
         Ok(look)
     }
 
-    async fn read(&self, partition: Partition, refs: Vec<LiveRefs>) -> Result<Vec<LivePart>, AssembleError> {
-        let of = TopicPartition { topic: Topic::Spans, partition };
+    async fn read(
+        &self,
+        partition: Partition,
+        refs: Vec<LiveRefs>,
+    ) -> Result<Vec<LivePart>, AssembleError> {
+        let of = TopicPartition {
+            topic: Topic::Spans,
+            partition,
+        };
         let spans: Vec<_> = refs.iter().map(|part| &*part.spans).collect();
         let bytes = assemble(&self.log, of, &spans).await?;
-        let part = |(part, traces_data): (LiveRefs, Bytes)| LivePart { id: part.id, traces_data, state: part.state, late: part.late };
+        let part = |(part, traces_data): (LiveRefs, Bytes)| LivePart {
+            id: part.id,
+            traces_data,
+            state: part.state,
+            late: part.late,
+        };
         Ok(refs.into_iter().zip(bytes).map(part).collect())
     }
 }

@@ -27,20 +27,33 @@ pub enum WantedPolicyError {
 
 impl WantedPolicy {
     /// What the store wants, or, if `configured` differs from it, that as the next revision, now stored.
-    pub(crate) async fn load(blocks: &Blocks, configured: String) -> Result<Self, WantedPolicyError> {
+    pub(crate) async fn load(
+        blocks: &Blocks,
+        configured: String,
+    ) -> Result<Self, WantedPolicyError> {
         let stored = match blocks.kv_get(SCOPE, KEY).await? {
             None => None,
             Some(bytes) => {
                 let Control::Policy { revision, text } = Control::decode(&bytes)?;
-                Some(Self { revision, text: text.to_owned() })
+                Some(Self {
+                    revision,
+                    text: text.to_owned(),
+                })
             }
         };
         if let Some(same) = stored.clone().filter(|stored| stored.text == configured) {
             return Ok(same);
         }
-        let wanted = Self { revision: stored.map_or(1, |stored| stored.revision + 1), text: configured };
+        let wanted = Self {
+            revision: stored.map_or(1, |stored| stored.revision + 1),
+            text: configured,
+        };
         blocks.kv_put(SCOPE, KEY, wanted.encode()).await?;
-        tracing::info!(code = "TW4001", revision = wanted.revision, "a new sampling policy is written into every partition");
+        tracing::info!(
+            code = "TW4001",
+            revision = wanted.revision,
+            "a new sampling policy is written into every partition"
+        );
         Ok(wanted)
     }
 
@@ -49,7 +62,10 @@ impl WantedPolicy {
     }
 
     fn control(&self) -> Control<'_> {
-        Control::Policy { revision: self.revision, text: &self.text }
+        Control::Policy {
+            revision: self.revision,
+            text: &self.text,
+        }
     }
 
     /// The record that puts it in force, where an older one is.

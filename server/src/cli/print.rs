@@ -8,7 +8,11 @@ use crate::exit::Exit;
 
 /// Table on a terminal, JSON in a pipe, unless told.
 pub(super) fn format(wanted: Option<Output>) -> Output {
-    wanted.unwrap_or(if std::io::stdout().is_terminal() { Output::Table } else { Output::Json })
+    wanted.unwrap_or(if std::io::stdout().is_terminal() {
+        Output::Table
+    } else {
+        Output::Json
+    })
 }
 
 /// Writes one line of data to stdout. False when nobody reads any more.
@@ -24,7 +28,11 @@ pub(crate) fn complain(text: impl Display) {
 /// What clap has to say: help and version are answers, the rest is bad usage.
 pub(super) fn usage(told: &clap::Error) -> Exit {
     drop(told.print());
-    if told.use_stderr() { Exit::Usage } else { Exit::Done }
+    if told.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    }
 }
 
 pub(super) fn version() -> Exit {
@@ -37,12 +45,19 @@ pub(super) struct Safe<'a>(pub(super) &'a str);
 
 impl Display for Safe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| if moves_text(c) { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
+        self.0.chars().try_for_each(|c| {
+            if moves_text(c) {
+                write!(f, "{}", c.escape_default())
+            } else {
+                f.write_char(c)
+            }
+        })
     }
 }
 
 fn moves_text(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

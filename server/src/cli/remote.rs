@@ -12,10 +12,16 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Why a client verb failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemoteError {
-    #[error("no server answers at {url}: {cause}; start one with `tracewell`, or name another with --url")]
+    #[error(
+        "no server answers at {url}: {cause}; start one with `tracewell`, or name another with --url"
+    )]
     Unreachable { url: String, cause: String },
     #[error("{url} answered {status}: {text}")]
-    Refused { url: String, status: u16, text: String },
+    Refused {
+        url: String,
+        status: u16,
+        text: String,
+    },
     #[error("{0}")]
     BadInput(String),
     #[error("the answer of {url} cannot be read: {what}")]
@@ -34,7 +40,9 @@ impl RemoteError {
 
 /// Runs a client verb to its end.
 pub(super) fn run(verb: impl Future<Output = Result<(), RemoteError>>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(verb),
         Err(error) => {
@@ -52,28 +60,49 @@ pub(super) fn run(verb: impl Future<Output = Result<(), RemoteError>>) -> Exit {
 }
 
 pub(super) fn client() -> reqwest::Client {
-    reqwest::Client::builder().connect_timeout(CONNECT).build().unwrap_or_default()
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .build()
+        .unwrap_or_default()
 }
 
 /// Sends a request and makes sure that it was answered well.
-pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, RemoteError> {
-    let response = request.send().await.map_err(|error| RemoteError::Unreachable {
-        url: error.url().map_or_else(|| "the address".to_owned(), ToString::to_string),
-        cause: root_cause(&error),
-    })?;
+pub(super) async fn send(
+    request: reqwest::RequestBuilder,
+) -> Result<reqwest::Response, RemoteError> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| RemoteError::Unreachable {
+            url: error
+                .url()
+                .map_or_else(|| "the address".to_owned(), ToString::to_string),
+            cause: root_cause(&error),
+        })?;
     if response.status().is_success() {
         return Ok(response);
     }
     let (url, status) = (response.url().to_string(), response.status().as_u16());
     let text = response.text().await.unwrap_or_default();
-    Err(RemoteError::Refused { url, status, text: reason(&text) })
+    Err(RemoteError::Refused {
+        url,
+        status,
+        text: reason(&text),
+    })
 }
 
 /// The sentence in a problem answer (RFC 9457), else the text itself, shortened.
 fn reason(text: &str) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    let detail = problem.as_ref().and_then(|p| p.get("detail").or_else(|| p.get("title"))).and_then(|d| d.as_str());
-    super::print::Safe(detail.unwrap_or(text)).to_string().chars().take(500).collect()
+    let detail = problem
+        .as_ref()
+        .and_then(|p| p.get("detail").or_else(|| p.get("title")))
+        .and_then(|d| d.as_str());
+    super::print::Safe(detail.unwrap_or(text))
+        .to_string()
+        .chars()
+        .take(500)
+        .collect()
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

@@ -1,17 +1,23 @@
 //! `tracewell` and `tracewell serve`: run the server until it is told to stop.
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use telemetry::Clock;
 
 use super::print::complain;
 use crate::app::{App, StartError, StopCause};
 use crate::config::Layered;
 use crate::exit::Exit;
 use crate::logging;
-use telemetry::Clock;
 
 pub(super) fn run(layered: Layered) -> Exit {
     logging::install(&layered.config.server.log, Clock::host());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tracewell").build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("tracewell")
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(format_args!("cannot start: {error}"));
@@ -30,21 +36,29 @@ async fn serve(layered: Layered) -> Exit {
         }
     };
     complain(app.greeting());
-    let cause = tokio::select! {
-        cause = app.stopped() => cause,
-        () = told_to_stop() => StopCause::Asked,
-    };
+    let asked = CancellationToken::new();
+    let mut running = std::pin::pin!(app.run(asked.clone()));
+    tokio::select! {
+        cause = &mut running => return stop_exit(&cause),
+        () = told_to_stop() => asked.cancel(),
+    }
     // A second signal does not wait for what is under way: nothing acknowledged depends on a clean stop.
     tokio::select! {
-        cause = app.stop(cause) => stop_exit(&cause),
+        cause = running => stop_exit(&cause),
         () = told_to_stop() => Exit::Interrupted,
     }
 }
 
 /// Returns at SIGTERM or SIGINT.
 async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::warn!(code = "TW1004", "signals cannot be caught; stop this process with SIGKILL, which loses nothing");
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::warn!(
+            code = "TW1004",
+            "signals cannot be caught; stop this process with SIGKILL, which loses nothing"
+        );
         return std::future::pending().await;
     };
     tokio::select! {
@@ -66,6 +80,6 @@ fn stop_exit(cause: &StopCause) -> Exit {
     match cause {
         StopCause::Asked => Exit::Done,
         StopCause::ReadOnly => Exit::Disk,
-        StopCause::Failed { .. } => Exit::Failed,
+        StopCause::Failed => Exit::Failed,
     }
 }

@@ -72,18 +72,33 @@ struct Row<'a> {
 /// The lines of the tree, each with its duration in front: depth first, siblings by start.
 pub(super) fn lines(traces: &Traces) -> Vec<String> {
     let rows = rows(traces);
-    walk(&rows).into_iter().map(|(index, depth)| line(&rows[index], depth)).collect()
+    walk(&rows)
+        .into_iter()
+        .map(|(index, depth)| line(&rows[index], depth))
+        .collect()
 }
 
 fn rows(traces: &Traces) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     for of_resource in &traces.resource_spans {
-        let named = of_resource.resource.attributes.iter().find(|a| a.key == "service.name");
-        let service = named.and_then(|a| a.value.get("stringValue")).and_then(|v| v.as_str()).unwrap_or("unknown_service");
+        let named = of_resource
+            .resource
+            .attributes
+            .iter()
+            .find(|a| a.key == "service.name");
+        let service = named
+            .and_then(|a| a.value.get("stringValue"))
+            .and_then(|v| v.as_str())
+            .unwrap_or("unknown_service");
         for span in of_resource.scope_spans.iter().flat_map(|s| &s.spans) {
             let start_ns: u64 = span.start_time_unix_nano.parse().unwrap_or(0);
             let end_ns: u64 = span.end_time_unix_nano.parse().unwrap_or(0);
-            rows.push(Row { service, span, start_ns, duration_ns: end_ns.saturating_sub(start_ns) });
+            rows.push(Row {
+                service,
+                span,
+                start_ns,
+                duration_ns: end_ns.saturating_sub(start_ns),
+            });
         }
     }
     rows.sort_by_key(|row| row.start_ns);
@@ -92,7 +107,11 @@ fn rows(traces: &Traces) -> Vec<Row<'_>> {
 
 /// Index and depth of every row in the order it is drawn, each once.
 fn walk(rows: &[Row<'_>]) -> Vec<(usize, usize)> {
-    let present: HashMap<&str, usize> = rows.iter().enumerate().map(|(i, row)| (row.span.span_id.as_str(), i)).collect();
+    let present: HashMap<&str, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(i, row)| (row.span.span_id.as_str(), i))
+        .collect();
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
     let mut roots = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -111,17 +130,42 @@ fn walk(rows: &[Row<'_>]) -> Vec<(usize, usize)> {
                 continue;
             }
             order.push((index, depth));
-            stack.extend(children[index].iter().rev().map(|child| (*child, depth + 1)));
+            stack.extend(
+                children[index]
+                    .iter()
+                    .rev()
+                    .map(|child| (*child, depth + 1)),
+            );
         }
     }
     order
 }
 
 fn line(row: &Row<'_>, depth: usize) -> String {
-    let mut text = format!("{:>10}  {}", duration(row.duration_ns), "  ".repeat(depth.min(INDENT_MAX)));
-    let kind = ["", "", " [server]", " [client]", " [producer]", " [consumer]"].get(usize::from(row.span.kind)).unwrap_or(&"");
-    let mut put = |part: std::fmt::Arguments<'_>| text.write_fmt(part).expect("writing to a string does not fail");
-    put(format_args!("{}: {}{kind}", Safe(row.service), Safe(&row.span.name)));
+    let mut text = format!(
+        "{:>10}  {}",
+        duration(row.duration_ns),
+        "  ".repeat(depth.min(INDENT_MAX))
+    );
+    let kind = [
+        "",
+        "",
+        " [server]",
+        " [client]",
+        " [producer]",
+        " [consumer]",
+    ]
+    .get(usize::from(row.span.kind))
+    .unwrap_or(&"");
+    let mut put = |part: std::fmt::Arguments<'_>| {
+        text.write_fmt(part)
+            .expect("writing to a string does not fail")
+    };
+    put(format_args!(
+        "{}: {}{kind}",
+        Safe(row.service),
+        Safe(&row.span.name)
+    ));
     if row.span.status.code == 2 {
         put(format_args!("  ERROR {}", Safe(&row.span.status.message)));
     }
@@ -153,24 +197,45 @@ mod tests {
         };
         let spans = spans.iter().enumerate().map(span).collect();
         let scope_spans = vec![ScopeSpans { spans }];
-        let traces = Traces { resource_spans: vec![ResourceSpans { resource: Resource::default(), scope_spans }] };
-        lines(&traces).iter().map(|line| line.trim_start_matches("    1.5 ms  ").replace("unknown_service: ", "")).collect()
+        let traces = Traces {
+            resource_spans: vec![ResourceSpans {
+                resource: Resource::default(),
+                scope_spans,
+            }],
+        };
+        lines(&traces)
+            .iter()
+            .map(|line| {
+                line.trim_start_matches("    1.5 ms  ")
+                    .replace("unknown_service: ", "")
+            })
+            .collect()
     }
 
     #[test]
     fn children_hang_below_their_parent() {
-        assert_eq!(tree_of(&[("a", ""), ("b", "a"), ("c", "a"), ("d", "b")]), ["a", "  b", "    d", "  c"]);
+        assert_eq!(
+            tree_of(&[("a", ""), ("b", "a"), ("c", "a"), ("d", "b")]),
+            ["a", "  b", "    d", "  c"]
+        );
     }
 
     #[test]
     fn orphans_cycles_and_own_parents_are_roots() {
-        assert_eq!(tree_of(&[("a", "gone"), ("b", "c"), ("c", "b"), ("d", "d")]), ["a", "d", "b", "  c"]);
+        assert_eq!(
+            tree_of(&[("a", "gone"), ("b", "c"), ("c", "b"), ("d", "d")]),
+            ["a", "d", "b", "  c"]
+        );
     }
 
     #[test]
     fn a_chain_of_100_000_is_drawn_without_recursion() {
         let ids: Vec<String> = (0..100_000).map(|i| i.to_string()).collect();
-        let chain: Vec<(&str, &str)> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), if i == 0 { "" } else { &ids[i - 1] })).collect();
+        let chain: Vec<(&str, &str)> = ids
+            .iter()
+            .enumerate()
+            .map(|(i, id)| (id.as_str(), if i == 0 { "" } else { &ids[i - 1] }))
+            .collect();
         assert_eq!(tree_of(&chain).len(), 100_000);
     }
 }

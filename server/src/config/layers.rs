@@ -64,16 +64,26 @@ pub(crate) struct Layered {
 impl Layered {
     pub(crate) fn defaults() -> Self {
         let config = Config::default();
-        let table = toml::Table::try_from(&config).expect("the default configuration is a TOML table");
-        Self { config, table, origins: BTreeMap::new() }
+        let table =
+            toml::Table::try_from(&config).expect("the default configuration is a TOML table");
+        Self {
+            config,
+            table,
+            origins: BTreeMap::new(),
+        }
     }
 
     /// Puts a file's settings over what is there.
     pub(crate) fn apply_file(&mut self, path: &Path, text: &str) -> Vec<Mistake> {
         let (parsed, errors) = DeTable::parse_recoverable(text);
-        let origin_at = |byte: usize| Origin::File { path: path.to_owned(), line: line_of(text, byte) };
+        let origin_at = |byte: usize| Origin::File {
+            path: path.to_owned(),
+            line: line_of(text, byte),
+        };
         if !errors.is_empty() {
-            let told = |e: &toml::de::Error| Mistake::at(&origin_at(e.span().map_or(0, |s| s.start)), e.message());
+            let told = |e: &toml::de::Error| {
+                Mistake::at(&origin_at(e.span().map_or(0, |s| s.start)), e.message())
+            };
             return errors.iter().map(told).collect();
         }
         let mut leaves = Vec::new();
@@ -83,19 +93,31 @@ impl Layered {
             let origin = origin_at(byte);
             match value {
                 Some(value) => mistakes.extend(self.set(&path, vec![value], origin).err()),
-                None => mistakes.push(Mistake::at(&origin, &format!("{} cannot be read", path.join(".")))),
+                None => mistakes.push(Mistake::at(
+                    &origin,
+                    &format!("{} cannot be read", path.join(".")),
+                )),
             }
         }
         mistakes
     }
 
     /// Puts the settings among environment variables over what is there.
-    pub(crate) fn apply_environment(&mut self, variables: impl Iterator<Item = (String, String)>) -> Vec<Mistake> {
-        let mut named: Vec<_> = variables.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+    pub(crate) fn apply_environment(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Vec<Mistake> {
+        let mut named: Vec<_> = variables
+            .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+            .collect();
         named.sort();
         let apply = |(variable, text): (String, String)| {
-            let path: Vec<String> = variable[ENVIRONMENT_PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
-            self.set(&path, readings(&text), Origin::Environment { variable }).err()
+            let path: Vec<String> = variable[ENVIRONMENT_PREFIX.len()..]
+                .split("__")
+                .map(str::to_ascii_lowercase)
+                .collect();
+            self.set(&path, readings(&text), Origin::Environment { variable })
+                .err()
         };
         named.into_iter().filter_map(apply).collect()
     }
@@ -105,7 +127,12 @@ impl Layered {
         let mut mistakes = Vec::new();
         for set in sets {
             let Some((key, text)) = set.split_once('=') else {
-                mistakes.push(Mistake::at(&Origin::Flag, &format!("{set:?} is no setting; write key=value, such as sampler.decision_wait=10s")));
+                mistakes.push(Mistake::at(
+                    &Origin::Flag,
+                    &format!(
+                        "{set:?} is no setting; write key=value, such as sampler.decision_wait=10s"
+                    ),
+                ));
                 continue;
             };
             let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
@@ -126,8 +153,14 @@ impl Layered {
     }
 
     /// Sets one key to the first of `candidates` that fits it.
-    fn set(&mut self, path: &[String], candidates: Vec<Value>, origin: Origin) -> Result<(), Mistake> {
-        self.known(path).map_err(|text| Mistake::at(&origin, &text))?;
+    fn set(
+        &mut self,
+        path: &[String],
+        candidates: Vec<Value>,
+        origin: Origin,
+    ) -> Result<(), Mistake> {
+        self.known(path)
+            .map_err(|text| Mistake::at(&origin, &text))?;
         let key = path.join(".");
         let mut first_error = None;
         for value in candidates {
@@ -152,11 +185,20 @@ impl Layered {
         let mut table = &self.table;
         for (depth, name) in path.iter().enumerate() {
             let section = path[..depth].join(".");
-            let Some(value) = table.get(name) else { return Err(unknown_key(name, &section, table)) };
+            let Some(value) = table.get(name) else {
+                return Err(unknown_key(name, &section, table));
+            };
             match value {
                 Value::Table(inner) if depth + 1 < path.len() => table = inner,
-                Value::Table(_) => return Err(format!("{} is a section, not a key", path.join("."))),
-                _ if depth + 1 < path.len() => return Err(format!("{} is a key, not a section", path[..=depth].join("."))),
+                Value::Table(_) => {
+                    return Err(format!("{} is a section, not a key", path.join(".")));
+                }
+                _ if depth + 1 < path.len() => {
+                    return Err(format!(
+                        "{} is a key, not a section",
+                        path[..=depth].join(".")
+                    ));
+                }
                 _ => {}
             }
         }
@@ -165,14 +207,25 @@ impl Layered {
 }
 
 fn unknown_key(name: &str, section: &str, table: &toml::Table) -> String {
-    let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+    let place = if section.is_empty() {
+        String::new()
+    } else {
+        format!(" in [{section}]")
+    };
     let what = if section.is_empty() { "section" } else { "key" };
-    let nearest = table.keys().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+    let nearest = table
+        .keys()
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     match nearest {
-        Some(nearest) if strsim::jaro_winkler(nearest, name) > 0.8 => format!("unknown {what} {name:?}{place}; did you mean {nearest:?}?"),
+        Some(nearest) if strsim::jaro_winkler(nearest, name) > 0.8 => {
+            format!("unknown {what} {name:?}{place}; did you mean {nearest:?}?")
+        }
         _ => {
             let known: Vec<&str> = table.keys().map(String::as_str).collect();
-            format!("unknown {what} {name:?}{place}; there are {}", known.join(", "))
+            format!(
+                "unknown {what} {name:?}{place}; there are {}",
+                known.join(", ")
+            )
         }
     }
 }
@@ -181,11 +234,18 @@ fn unknown_key(name: &str, section: &str, table: &toml::Table) -> String {
 type Leaf = (Vec<String>, Option<Value>, usize);
 
 /// Collects the leaves of `table`: what `reference` has as a table is a section, all else a value.
-fn flatten(table: &DeTable<'_>, reference: &toml::Table, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) {
+fn flatten(
+    table: &DeTable<'_>,
+    reference: &toml::Table,
+    path: &mut Vec<String>,
+    leaves: &mut Vec<Leaf>,
+) {
     for (key, value) in table {
         path.push(key.get_ref().to_string());
         match (value.get_ref(), reference.get(key.get_ref().as_ref())) {
-            (DeValue::Table(inner), Some(Value::Table(known))) => flatten(inner, known, path, leaves),
+            (DeValue::Table(inner), Some(Value::Table(known))) => {
+                flatten(inner, known, path, leaves)
+            }
             (found, _) => leaves.push((path.clone(), owned(found), key.span().start)),
         }
         path.pop();
@@ -198,9 +258,16 @@ fn owned(value: &DeValue<'_>) -> Option<Value> {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(flag) => Value::Boolean(*flag),
         DeValue::Datetime(time) => Value::Datetime(*time),
-        DeValue::Integer(number) => Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?),
+        DeValue::Integer(number) => {
+            Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?)
+        }
         DeValue::Float(number) => Value::Float(number.as_str().parse().ok()?),
-        DeValue::Array(items) => Value::Array(items.iter().map(|item| owned(item.get_ref())).collect::<Option<_>>()?),
+        DeValue::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| owned(item.get_ref()))
+                .collect::<Option<_>>()?,
+        ),
         DeValue::Table(table) => {
             let entry = |(key, value): (&_, &toml::Spanned<DeValue<'_>>)| {
                 let key: &toml::Spanned<toml::de::DeString<'_>> = key;
@@ -213,8 +280,14 @@ fn owned(value: &DeValue<'_>) -> Option<Value> {
 
 /// What plain text from the environment or a flag may mean: a TOML value if it is one, else, or if that does not fit, a string.
 fn readings(text: &str) -> Vec<Value> {
-    let as_toml = format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
-    as_toml.into_iter().chain([Value::String(text.to_owned())]).collect()
+    let as_toml = format!("v = {text}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut table| table.remove("v"));
+    as_toml
+        .into_iter()
+        .chain([Value::String(text.to_owned())])
+        .collect()
 }
 
 fn put(table: &mut toml::Table, path: &[String], value: Value) {
@@ -257,24 +330,45 @@ mod tests {
     #[track_caller]
     fn mistakes_of(file: &str) -> Vec<String> {
         let mut layered = Layered::defaults();
-        layered.apply_file(Path::new("t.toml"), file).iter().map(ToString::to_string).collect()
+        layered
+            .apply_file(Path::new("t.toml"), file)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn an_unknown_key_is_told_with_line_and_nearest_name() {
         assert_eq!(
             mistakes_of("# x\n[trace_store]\nretenton = \"1d\"\n"),
-            [r#"t.toml line 3: unknown key "retenton" in [trace_store]; did you mean "retention"?"#]
+            [
+                r#"t.toml line 3: unknown key "retenton" in [trace_store]; did you mean "retention"?"#
+            ]
         );
     }
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let told = mistakes_of("[sampler]\ndecision_wait = 30\nroot_quiet = \"2 parsecs\"\n[serverr]\nx = 1\n");
+        let told = mistakes_of(
+            "[sampler]\ndecision_wait = 30\nroot_quiet = \"2 parsecs\"\n[serverr]\nx = 1\n",
+        );
         assert_eq!(told.len(), 3, "{told:#?}");
-        assert!(told.iter().any(|m| m.starts_with("t.toml line 2: sampler.decision_wait: ")), "{told:#?}");
-        assert!(told.iter().any(|m| m.starts_with("t.toml line 3: sampler.root_quiet: ") && m.contains("unknown unit")), "{told:#?}");
-        assert!(told.iter().any(|m| m.starts_with("t.toml line 4: unknown section \"serverr\"")), "{told:#?}");
+        assert!(
+            told.iter()
+                .any(|m| m.starts_with("t.toml line 2: sampler.decision_wait: ")),
+            "{told:#?}"
+        );
+        assert!(
+            told.iter()
+                .any(|m| m.starts_with("t.toml line 3: sampler.root_quiet: ")
+                    && m.contains("unknown unit")),
+            "{told:#?}"
+        );
+        assert!(
+            told.iter()
+                .any(|m| m.starts_with("t.toml line 4: unknown section \"serverr\"")),
+            "{told:#?}"
+        );
     }
 
     #[test]
@@ -286,19 +380,45 @@ mod tests {
     #[test]
     fn later_layers_win_and_are_named() {
         let mut layered = Layered::defaults();
-        assert!(layered.apply_file(Path::new("t.toml"), "[sampler]\ndecision_wait = \"20s\"\n").is_empty());
-        assert!(layered.apply_environment([("TRACEWELL__SAMPLER__DECISION_WAIT".to_owned(), "10s".to_owned())].into_iter()).is_empty());
+        assert!(
+            layered
+                .apply_file(Path::new("t.toml"), "[sampler]\ndecision_wait = \"20s\"\n")
+                .is_empty()
+        );
+        assert!(
+            layered
+                .apply_environment(
+                    [(
+                        "TRACEWELL__SAMPLER__DECISION_WAIT".to_owned(),
+                        "10s".to_owned()
+                    )]
+                    .into_iter()
+                )
+                .is_empty()
+        );
         assert_eq!(layered.config.sampler.decision_wait.as_secs(), 10);
-        assert!(layered.apply_sets(&["sampler.decision_wait=5s".to_owned()]).is_empty());
+        assert!(
+            layered
+                .apply_sets(&["sampler.decision_wait=5s".to_owned()])
+                .is_empty()
+        );
         assert_eq!(layered.config.sampler.decision_wait.as_secs(), 5);
-        let (_, value, origin) = layered.entries().into_iter().find(|(k, ..)| k == "sampler.decision_wait").expect("a key");
+        let (_, value, origin) = layered
+            .entries()
+            .into_iter()
+            .find(|(k, ..)| k == "sampler.decision_wait")
+            .expect("a key");
         assert_eq!((value.as_str(), origin), (Some("5s"), Origin::Flag));
     }
 
     #[test]
     fn a_section_is_no_key_and_a_key_no_section() {
         let mut layered = Layered::defaults();
-        let told = layered.apply_sets(&["server.log=x".to_owned(), "server.data_dir.x=y".to_owned(), "server".to_owned()]);
+        let told = layered.apply_sets(&[
+            "server.log=x".to_owned(),
+            "server.data_dir.x=y".to_owned(),
+            "server".to_owned(),
+        ]);
         assert_eq!(told.len(), 3, "{told:?}");
     }
 }

@@ -99,21 +99,35 @@ pub(crate) fn to_otlp_json(document: &[u8]) -> Result<Value, JaegerJsonError> {
     let mut resource_spans = Vec::new();
     for trace in &document.data {
         for span in &trace.spans {
-            let process = span.process.as_ref().or_else(|| trace.processes.get(&span.process_id)).unwrap_or(&none);
-            resource_spans.push(json!({ "resource": resource(process), "scopeSpans": [scope_spans(span)] }));
+            let process = span
+                .process
+                .as_ref()
+                .or_else(|| trace.processes.get(&span.process_id))
+                .unwrap_or(&none);
+            resource_spans
+                .push(json!({ "resource": resource(process), "scopeSpans": [scope_spans(span)] }));
         }
     }
     Ok(json!({ "resourceSpans": resource_spans }))
 }
 
 fn resource(process: &Process) -> Value {
-    let service = (!process.service_name.is_empty()).then(|| json!({"key": "service.name", "value": {"stringValue": process.service_name}}));
-    let attributes: Vec<Value> = service.into_iter().chain(process.tags.iter().map(attribute)).collect();
+    let service = (!process.service_name.is_empty())
+        .then(|| json!({"key": "service.name", "value": {"stringValue": process.service_name}}));
+    let attributes: Vec<Value> = service
+        .into_iter()
+        .chain(process.tags.iter().map(attribute))
+        .collect();
     json!({ "attributes": attributes })
 }
 
 fn scope_spans(span: &Span) -> Value {
-    let tag = |names: [&str; 2]| span.tags.iter().find(|tag| names.contains(&tag.key.as_str())).map_or(String::new(), |tag| text(&tag.value));
+    let tag = |names: [&str; 2]| {
+        span.tags
+            .iter()
+            .find(|tag| names.contains(&tag.key.as_str()))
+            .map_or(String::new(), |tag| text(&tag.value))
+    };
     let scope = json!({"name": tag(["otel.scope.name", "otel.library.name"]), "version": tag(["otel.scope.version", "otel.library.version"])});
     json!({ "scope": scope, "spans": [otlp_span(span)] })
 }
@@ -132,12 +146,23 @@ const FIELDS: [&str; 9] = [
 ];
 
 fn otlp_span(span: &Span) -> Value {
-    let tag = |name: &str| span.tags.iter().find(|tag| tag.key == name).map_or(String::new(), |tag| text(&tag.value));
+    let tag = |name: &str| {
+        span.tags
+            .iter()
+            .find(|tag| tag.key == name)
+            .map_or(String::new(), |tag| text(&tag.value))
+    };
     let is_parent = |r: &&Reference| r.ref_type == "CHILD_OF" && r.trace_id == span.trace_id;
     let parent = span.references.iter().find(is_parent);
     let parent_id = parent.map_or(span.parent_span_id.as_str(), |reference| &reference.span_id);
-    let links = span.references.iter().filter(|r| parent.is_none_or(|parent| !std::ptr::eq(parent, *r)));
-    let kept = |tag: &&Tag| !FIELDS.contains(&tag.key.as_str()) || (tag.key == "error" && status_of_error(tag).is_none());
+    let links = span
+        .references
+        .iter()
+        .filter(|r| parent.is_none_or(|parent| !std::ptr::eq(parent, *r)));
+    let kept = |tag: &&Tag| {
+        !FIELDS.contains(&tag.key.as_str())
+            || (tag.key == "error" && status_of_error(tag).is_none())
+    };
     json!({
         "traceId": padded(&span.trace_id, 32),
         "spanId": padded(&span.span_id, 16),
@@ -158,7 +183,12 @@ fn status(span: &Span, otel: &str) -> u8 {
     match otel {
         "OK" => 1,
         "ERROR" => 2,
-        _ => span.tags.iter().filter(|tag| tag.key == "error").find_map(status_of_error).unwrap_or(0),
+        _ => span
+            .tags
+            .iter()
+            .filter(|tag| tag.key == "error")
+            .find_map(status_of_error)
+            .unwrap_or(0),
     }
 }
 
@@ -183,8 +213,16 @@ fn kind(text: &str) -> u8 {
 }
 
 fn event(entry: &LogEntry) -> Value {
-    let name = entry.fields.iter().find(|field| field.key == "event").map_or(String::new(), |field| text(&field.value));
-    let rest = entry.fields.iter().filter(|field| field.key != "event").map(attribute);
+    let name = entry
+        .fields
+        .iter()
+        .find(|field| field.key == "event")
+        .map_or(String::new(), |field| text(&field.value));
+    let rest = entry
+        .fields
+        .iter()
+        .filter(|field| field.key != "event")
+        .map(attribute);
     json!({"timeUnixNano": ns(entry.timestamp), "name": name, "attributes": rest.collect::<Vec<_>>()})
 }
 
@@ -200,7 +238,9 @@ fn attribute(tag: &Tag) -> Value {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn padded(id: &str, digits: usize) -> String {
@@ -238,10 +278,22 @@ mod tests {
         let span = &otlp["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         assert_eq!(span["traceId"], "000000000000000000000000000000ab");
         assert_eq!(span["parentSpanId"], "0000000000000001");
-        assert_eq!((&span["kind"], &span["status"]["code"]), (&json!(3), &json!(2)));
-        assert_eq!((&span["startTimeUnixNano"], &span["endTimeUnixNano"]), (&json!("1000000"), &json!("1005000")));
-        assert_eq!(span["attributes"], json!([{"key": "rows", "value": {"intValue": "3"}}]));
-        assert_eq!(span["links"], json!([{"traceId": "000000000000000000000000000000cd", "spanId": "0000000000000009"}]));
+        assert_eq!(
+            (&span["kind"], &span["status"]["code"]),
+            (&json!(3), &json!(2))
+        );
+        assert_eq!(
+            (&span["startTimeUnixNano"], &span["endTimeUnixNano"]),
+            (&json!("1000000"), &json!("1005000"))
+        );
+        assert_eq!(
+            span["attributes"],
+            json!([{"key": "rows", "value": {"intValue": "3"}}])
+        );
+        assert_eq!(
+            span["links"],
+            json!([{"traceId": "000000000000000000000000000000cd", "spanId": "0000000000000009"}])
+        );
         assert_eq!(span["events"][0]["name"], "found");
         let resource = &otlp["resourceSpans"][0]["resource"]["attributes"];
         assert_eq!(resource[0]["value"]["stringValue"], "shop");
