@@ -16,13 +16,16 @@ use telemetry::{Tenant, TraceId};
 use crate::block::index::{PART, Row};
 use crate::block::read::{Opened, ReadError};
 use crate::catalog::KnownBlock;
+use crate::store::ReadRow;
 use crate::trace::merge_parts;
 use crate::{Cursor, Filter, Partial, SearchPage, SearchQuery, StoredTrace, TraceStore, tags};
 
 use candidates::Candidates;
 
-/// Rows that are looked at before other tasks of the thread get their turn.
-const ROWS_A_TURN: u64 = 1_024;
+/// Rows of a block that are looked at in one turn.
+const ROWS_A_TURN: usize = 1_024;
+/// Turns before other tasks of the thread get theirs: a turn without a read is up to 50 µs.
+const TURNS: u64 = 8;
 
 impl TraceStore {
     /// One page of the traces that the query's filter matches. It is exact, or says that it is partial.
@@ -167,7 +170,7 @@ impl<'a> Search<'a> {
 
     async fn run(&mut self) -> Result<SearchPage, ReadError> {
         let mut traces = Vec::new();
-        let mut n_looked_at = 0u64;
+        let mut n_turns = 0u64;
         loop {
             self.open_due().await?;
             let head = self.heads.pop();
@@ -186,8 +189,8 @@ impl<'a> Search<'a> {
                 let resume = self.looked_at.max(self.query.cursor);
                 return Ok(self.page(traces, resume));
             }
-            n_looked_at += 1;
-            if n_looked_at.is_multiple_of(ROWS_A_TURN) {
+            n_turns += 1;
+            if n_turns.is_multiple_of(TURNS) {
                 tokio::task::yield_now().await;
             }
             self.looked_at = Some(head.place.0);
@@ -255,16 +258,28 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn push_head(&mut self, block_idx: usize, nth: usize) {
-        let row = self
-            .opened
-            .get(block_idx)
-            .and_then(|block| block.opened.index.nth_by_start(nth));
-        self.heads.extend(row.map(|row| Head {
+    /// Puts the next row of a block that may match in line; if there is none nearby, some row, so that others get their turn.
+    fn push_head(&mut self, block_idx: usize, begin: usize) {
+        let Some(block) = self.opened.get(block_idx) else {
+            return;
+        };
+        let rows = (begin..begin + ROWS_A_TURN)
+            .map_while(|nth| block.opened.index.nth_by_start(nth).map(|row| (nth, row)));
+        let found = rows
+            .clone()
+            .find(|(_, row)| self.is_candidate(block, row))
+            .or_else(|| rows.last());
+        self.heads.extend(found.map(|(nth, row)| Head {
             place: Reverse(place_of_row(row)),
             block_idx,
             nth,
         }));
+    }
+
+    fn is_candidate(&self, block: &Candidates, row: &Row) -> bool {
+        block.may_match(row, &self.query.filter, &self.tag_hashes)
+            && !self.is_behind_cursor(row)
+            && !self.hits.contains(&row.id)
     }
 
     async fn look_at(&mut self, head: Head) -> Result<(), ReadError> {
@@ -275,10 +290,7 @@ impl<'a> Search<'a> {
         let Some(row) = block.opened.index.nth_by_start(head.nth) else {
             return Ok(());
         };
-        if self.hits.contains(&row.id)
-            || self.is_behind_cursor(row)
-            || !block.may_match(row, &self.query.filter, &self.tag_hashes)
-        {
+        if !self.is_candidate(block, row) {
             return Ok(());
         }
         let opened = Arc::clone(&block.opened);
@@ -302,7 +314,12 @@ impl<'a> Search<'a> {
             .is_ok_and(|view| self.query.filter.matches(&view));
         if is_hit {
             self.hits.insert(row.id);
-            self.join(row.id).await?;
+            let read = ReadRow {
+                block: opened.name.clone(),
+                frame_at: row.frame_at,
+                spans,
+            };
+            self.join(row.id, &read).await;
         }
         Ok(())
     }
@@ -321,8 +338,8 @@ impl<'a> Search<'a> {
     }
 
     /// Puts a hit, joined with its other parts, among those that wait.
-    async fn join(&mut self, id: TraceId) -> Result<(), ReadError> {
-        let (parts, unreadable) = self.store.parts(self.tenant, id).await;
+    async fn join(&mut self, id: TraceId, read: &ReadRow) {
+        let (parts, unreadable) = self.store.parts(self.tenant, id, Some(read)).await;
         if unreadable.is_some() {
             self.partial.n_damaged += 1;
         }
@@ -335,7 +352,6 @@ impl<'a> Search<'a> {
                 });
             }
         }
-        Ok(())
     }
 
     fn place_of(&mut self, trace: &StoredTrace) -> Cursor {

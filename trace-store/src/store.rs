@@ -181,7 +181,7 @@ impl TraceStore {
         tenant: &Tenant,
         id: TraceId,
     ) -> Result<Option<StoredTrace>, ReadError> {
-        let (parts, unreadable) = self.parts(tenant, id).await;
+        let (parts, unreadable) = self.parts(tenant, id, None).await;
         match (merge_parts(parts), unreadable) {
             (Some(trace), _) => Ok(Some(trace)),
             (None, Some(error)) => Err(error),
@@ -189,18 +189,19 @@ impl TraceStore {
         }
     }
 
-    /// The parts of a trace that can be read, and an error if there is a part, or may be, that cannot for now.
+    /// The parts of a trace that can be read (`at_hand` has been), and an error if there is a part, or may be, that cannot for now.
     pub(crate) async fn parts(
         &self,
         tenant: &Tenant,
         id: TraceId,
+        at_hand: Option<&ReadRow>,
     ) -> (Vec<StoredTrace>, Option<ReadError>) {
         let mut parts = Vec::new();
         let mut unreadable = None;
         let hash = filter_bits::id_hash(id);
         let blocks = self.inner.catalog.read().of_tenant(tenant);
         for block in blocks {
-            if let Err(error) = self.parts_in(&block, id, hash, &mut parts).await
+            if let Err(error) = self.parts_in(&block, id, hash, at_hand, &mut parts).await
                 && (!error.cause.is_gone() || self.inner.catalog.read().has(&block.name))
             {
                 self.told_unreadable(&block.name, &error.cause);
@@ -218,6 +219,7 @@ impl TraceStore {
         block: &KnownBlock,
         id: TraceId,
         hash: u64,
+        at_hand: Option<&ReadRow>,
         parts: &mut Vec<StoredTrace>,
     ) -> Result<(), PartError> {
         let reader = &self.inner.reader;
@@ -238,13 +240,18 @@ impl TraceStore {
             .await
             .map_err(unknown)?;
         for row in opened.index.rows_of(id) {
-            let spans = reader
-                .spans(&opened, row)
-                .await
-                .map_err(|cause| PartError {
-                    cause,
-                    has_trace: true,
-                })?;
+            let spans = match at_hand {
+                Some(read) if read.frame_at == row.frame_at && read.block == block.name => {
+                    read.spans.clone()
+                }
+                _ => reader
+                    .spans(&opened, row)
+                    .await
+                    .map_err(|cause| PartError {
+                        cause,
+                        has_trace: true,
+                    })?,
+            };
             parts.extend(part(&block.name.tenant, &opened, row, spans));
         }
         Ok(())
@@ -256,6 +263,13 @@ impl TraceStore {
         }
         tracing::error!(code = "TW5102", ?name, %error, "a block, or a trace in it, cannot be read");
     }
+}
+
+/// A row whose spans have just been read, so that joining need not read them again.
+pub(crate) struct ReadRow {
+    pub(crate) block: BlockName,
+    pub(crate) frame_at: u64,
+    pub(crate) spans: bytes::Bytes,
 }
 
 /// Why a block's part of a trace could not be read.

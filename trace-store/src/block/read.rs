@@ -1,10 +1,12 @@
 //! Blocks opened for reading, as much of them as is wanted, and kept in memory within a bound.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use blocks::{BlockName, BlockStore, Blocks, BlocksError};
 use bytes::Bytes;
 use moka::sync::Cache;
+use zstd::bulk::Decompressor;
+use zstd::dict::DecoderDictionary;
 
 use super::dictionary;
 use super::filter_bits;
@@ -66,7 +68,31 @@ pub(crate) struct Opened {
     pub(crate) names: Arc<Names>,
     pub(crate) index: Index,
     tag_filters: Bytes,
-    dictionaries: Vec<Bytes>,
+    dictionaries: Vec<Dictionary>,
+}
+
+/// A dictionary, prepared for decompression when it is first used.
+struct Dictionary {
+    bytes: Bytes,
+    prepared: OnceLock<Option<DecoderDictionary<'static>>>,
+}
+
+impl Dictionary {
+    fn new(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            prepared: OnceLock::new(),
+        }
+    }
+
+    fn prepared(&self) -> Result<&DecoderDictionary<'static>, DecodeError> {
+        let prepared = self
+            .prepared
+            .get_or_init(|| DecoderDictionary::try_copy(&self.bytes).ok());
+        prepared
+            .as_ref()
+            .ok_or(DecodeError("a dictionary cannot be used"))
+    }
 }
 
 impl Opened {
@@ -96,7 +122,7 @@ impl Opened {
     }
 
     pub(crate) fn dictionary_of(&self, row: &Row) -> Option<&Bytes> {
-        self.dictionaries.get(row.dictionary? as usize)
+        Some(&self.dictionaries.get(row.dictionary? as usize)?.bytes)
     }
 
     /// Where in the body the spans of a row are.
@@ -110,11 +136,15 @@ impl Opened {
         if crc32c::crc32c(frame) != row.frame_crc {
             return Err(DecodeError("a frame's checksum differs"));
         }
-        let dictionary = self
-            .dictionary_of(row)
-            .map_or(&[][..], |dictionary| dictionary);
-        let unpacked = zstd::bulk::Decompressor::with_dictionary(dictionary)
-            .and_then(|mut frames| frames.decompress(frame, row.raw_bytes as usize));
+        let dictionary = row
+            .dictionary
+            .and_then(|idx| self.dictionaries.get(idx as usize));
+        let decompressor = match dictionary {
+            Some(dictionary) => Decompressor::with_prepared_dictionary(dictionary.prepared()?),
+            None => Decompressor::new(),
+        };
+        let unpacked =
+            decompressor.and_then(|mut frames| frames.decompress(frame, row.raw_bytes as usize));
         let raw = unpacked.map_err(|_| DecodeError("a frame does not decompress"))?;
         if raw.len() == row.raw_bytes as usize {
             Ok(raw.into())
@@ -124,7 +154,11 @@ impl Opened {
     }
 
     fn memory_bytes(&self) -> usize {
-        let dictionaries: usize = self.dictionaries.iter().map(Bytes::len).sum();
+        let dictionaries: usize = self
+            .dictionaries
+            .iter()
+            .map(|dictionary| 2 * dictionary.bytes.len())
+            .sum();
         512 + self.names.memory_bytes()
             + self.index.memory_bytes()
             + self.tag_filters.len()
@@ -332,6 +366,7 @@ fn opened(
 ) -> Result<Opened, DecodeError> {
     let dictionaries =
         dictionary::decode(&footer.open(Section::Dictionaries, &stored.dictionaries)?)?;
+    let dictionaries: Vec<Dictionary> = dictionaries.into_iter().map(Dictionary::new).collect();
     let tag_filters = Bytes::from(footer.open(Section::TagFilters, &stored.tag_filters)?);
     let bounds = Bounds {
         n_strings: names.n_strings(),
