@@ -66,6 +66,12 @@ pub trait Effects<M: Machine>: Send {
 
     /// What the owner wants to say to its partition, asked each time the end of the log is reached.
     fn control(&mut self, machine: &M) -> Option<Draft>;
+
+    /// The rule of the loop that a test breaks on purpose.
+    #[cfg(feature = "testing")]
+    fn mutant(&self) -> mutant::Mutant {
+        mutant::Mutant::None
+    }
 }
 
 /// A seal whose effects are all acked, and those of all seals before it.

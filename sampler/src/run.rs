@@ -41,6 +41,8 @@ pub struct Sampler<L: Log> {
 }
 
 struct Parts<L: Log> {
+    #[cfg(feature = "testing")]
+    mutants: (bus::machine::mutant::Mutant, crate::shard::mutant::Mutant),
     log: L,
     store: TraceStore,
     ledgers: Ledgers,
@@ -55,7 +57,10 @@ pub enum SamplerError {
     #[error("joining the consumers of spans failed: {0}")]
     Join(#[source] LogError),
     #[error("the machine of partition {partition} stopped: {cause}")]
-    Stopped { partition: Partition, cause: RunError },
+    Stopped {
+        partition: Partition,
+        cause: RunError,
+    },
     #[error("the task of a partition ended: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -76,7 +81,34 @@ impl<L: Log> Sampler<L> {
         let text = config.policy_text(memory_bytes, log.n_partitions(Topic::Spans));
         let policy = Arc::new(WantedPolicy::load(&blocks, text).await?);
         let live = LiveShards::new(log.clone());
-        Ok(Self { parts: Arc::new(Parts { log, store, ledgers: Ledgers(blocks), policy, live, metrics }) })
+        Ok(Self {
+            parts: Arc::new(Parts {
+                #[cfg(feature = "testing")]
+                mutants: Default::default(),
+                log,
+                store,
+                ledgers: Ledgers::new(blocks),
+                policy,
+                live,
+                metrics,
+            }),
+        })
+    }
+
+    /// Breaks rules on purpose.
+    ///
+    /// # Panics
+    /// When it runs already.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn mutate(
+        mut self,
+        of_the_loop: bus::machine::mutant::Mutant,
+        of_the_shard: crate::shard::mutant::Mutant,
+    ) -> Self {
+        let parts = Arc::get_mut(&mut self.parts).expect("nothing runs yet");
+        parts.mutants = (of_the_loop, of_the_shard);
+        self
     }
 
     /// What queries see of the traces that are in no block.
@@ -90,7 +122,12 @@ impl<L: Log> Sampler<L> {
     /// # Errors
     /// When the log lets nobody join, or a machine cannot go on without guessing.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SamplerError> {
-        let mut member = self.parts.log.join(Topic::Spans).await.map_err(SamplerError::Join)?;
+        let mut member = self
+            .parts
+            .log
+            .join(Topic::Spans)
+            .await
+            .map_err(SamplerError::Join)?;
         let mut owned: BTreeMap<Partition, CancellationToken> = BTreeMap::new();
         let mut tasks = JoinSet::new();
         loop {
@@ -120,11 +157,17 @@ impl<L: Log> Sampler<L> {
 
 impl<L: Log> Parts<L> {
     /// Owns a partition until `stop`: a loop that failed is taken over anew, as another process would.
-    async fn own(self: Arc<Self>, partition: Partition, stop: CancellationToken) -> Result<(), SamplerError> {
+    async fn own(
+        self: Arc<Self>,
+        partition: Partition,
+        stop: CancellationToken,
+    ) -> Result<(), SamplerError> {
         while !stop.is_cancelled() {
             match self.run_once(partition, &stop).await {
                 Ok(()) => {}
-                Err(cause @ RunError::Stopped(_)) => return Err(SamplerError::Stopped { partition, cause }),
+                Err(cause @ RunError::Stopped(_)) => {
+                    return Err(SamplerError::Stopped { partition, cause });
+                }
                 Err(error) => {
                     tracing::error!(code = "TW4002", partition = partition.0, %error, "the loop of a partition failed; it is taken over again");
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETAKE_AFTER) => {} }
@@ -135,10 +178,21 @@ impl<L: Log> Parts<L> {
         Ok(())
     }
 
-    async fn run_once(&self, partition: Partition, stop: &CancellationToken) -> Result<(), RunError> {
-        let of = TopicPartition { topic: Topic::Spans, partition };
+    async fn run_once(
+        &self,
+        partition: Partition,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let of = TopicPartition {
+            topic: Topic::Spans,
+            partition,
+        };
         let (mut machine, taken) = self.take(of).await?;
-        self.metrics.taken_over(partition, taken.n_refolded, &machine.look(Shard::sorted_totals));
+        self.metrics.taken_over(
+            partition,
+            taken.n_refolded,
+            &machine.look(Shard::sorted_totals),
+        );
         self.live.add(partition, machine.0.clone());
         let (seals, sealed) = mpsc::channel(EPOCHS_WAITING_MAX);
         let (durable, acked) = mpsc::channel(EPOCHS_WAITING_MAX);
@@ -149,8 +203,18 @@ impl<L: Log> Parts<L> {
             live: machine.0.clone(),
             metrics: self.metrics.clone(),
             of,
+            #[cfg(feature = "testing")]
+            mutant: self.mutants.0,
         };
-        let mut effects = EpochEffects { of, seals, durable: acked, ledgers: self.ledgers.clone(), policy: self.policy.clone() };
+        let mut effects = EpochEffects {
+            of,
+            seals,
+            durable: acked,
+            ledgers: self.ledgers.clone(),
+            policy: self.policy.clone(),
+            #[cfg(feature = "testing")]
+            mutant: self.mutants.0,
+        };
         let cut_off = stop.child_token();
         let looped = async {
             let ended = run(&self.log, of, taken, &mut machine, &mut effects, stop).await;
@@ -162,13 +226,20 @@ impl<L: Log> Parts<L> {
     }
 
     /// Takes a partition over. Where the ledger is lost or damaged, the log itself is the truth: the partition begins at the oldest record there is.
-    async fn take(&self, of: TopicPartition) -> Result<(SharedShard, TakenOver<L::Consumer>), RunError> {
+    async fn take(
+        &self,
+        of: TopicPartition,
+    ) -> Result<(SharedShard, TakenOver<L::Consumer>), RunError> {
         let mut machine = self.machine(of);
         match take_over(&self.log, of, &self.ledgers, &mut machine).await {
             Ok(taken) => {
                 if taken.lossy {
                     self.metrics.offsets_lost.inc();
-                    tracing::error!(code = "TW4006", partition = of.partition.0, "the log was cut behind what is open: what is gone is counted as lost");
+                    tracing::error!(
+                        code = "TW4006",
+                        partition = of.partition.0,
+                        "the log was cut behind what is open: what is gone is counted as lost"
+                    );
                 }
                 Ok((machine, taken))
             }
@@ -177,13 +248,25 @@ impl<L: Log> Parts<L> {
                 tracing::error!(code = "TW4007", partition = of.partition.0, %error, "the ledger is lost; everything the log still has is sampled again, and its counts begin anew");
                 let machine = self.machine(of);
                 let consumer = self.log.consume(of, Start::Earliest).await?;
-                Ok((machine, TakenOver { consumer, pending: Vec::new(), at_end: false, n_refolded: 0, lossy: true }))
+                Ok((
+                    machine,
+                    TakenOver {
+                        consumer,
+                        pending: Vec::new(),
+                        at_end: false,
+                        n_refolded: 0,
+                        lossy: true,
+                    },
+                ))
             }
             Err(error) => Err(error),
         }
     }
 
     fn machine(&self, of: TopicPartition) -> SharedShard {
-        SharedShard(LivePartition::new(Shard::new(of, self.log.n_partitions(of.topic))))
+        let shard = Shard::new(of, self.log.n_partitions(of.topic));
+        #[cfg(feature = "testing")]
+        let shard = shard.mutated(self.mutants.1.clone(), self.mutants.0);
+        SharedShard(LivePartition::new(shard))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::entry::LedgerEntry;
 use super::seen::RequestKey;
-use crate::Offset;
+use crate::{Commit, Log, LogError, Offset, TopicPartition};
 
 /// One broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +23,21 @@ pub enum Mutant {
     HashesIgnored,
     /// An idle owner appends nothing.
     NoTicks,
+}
+
+/// [`Mutant::AutoCommit`]: what was read is committed, whatever became of it.
+pub(super) async fn auto_commit<L: Log>(
+    log: &L,
+    of: TopicPartition,
+    newest: Option<Offset>,
+    mutant: Mutant,
+) -> Result<(), LogError> {
+    if let (Mutant::AutoCommit, Some(offset), Some(commit)) =
+        (mutant, newest, log.committed(of).await?)
+    {
+        log.commit(of, Commit { offset, ..commit }).await?;
+    }
+    Ok(())
 }
 
 impl Mutant {

@@ -43,7 +43,11 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
             fetched = consumer.next() => match fetched? {
                 Fetched::Records(records) => {
                     at_end = false;
+                    #[cfg(feature = "testing")]
+                    let newest = records.last().map(|record| record.offset);
                     apply(records, machine, effects, stop).await?;
+                    #[cfg(feature = "testing")]
+                    super::mutant::auto_commit(log, of, newest, effects.mutant()).await?;
                 }
                 Fetched::End => {
                     at_end = true;
@@ -52,7 +56,10 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
                 }
             },
             () = sleep_until(quiet_since + TICK_AFTER), if at_end => {
-                say(log, Some(tick(of))).await?;
+                let tick = Some(tick(of));
+                #[cfg(feature = "testing")]
+                let tick = tick.filter(|_| effects.mutant() != super::mutant::Mutant::NoTicks);
+                say(log, tick).await?;
                 quiet_since = Instant::now();
             }
         }

@@ -25,10 +25,11 @@ pub enum AssembleError {
 /// A span of the trace with this index.
 type Wanted = (Offset, usize, SpanPlace);
 
-/// The bytes of each trace, in the order given. Spans stand in the order of the log.
+/// The bytes of each trace, in the order given. Spans stand in the order of the log; those whose record is no longer there are left out, so that a
+/// trace may be empty.
 ///
 /// # Errors
-/// When a record is no longer in the log, or does not hold what the references say.
+/// When the log cannot be read, or a record does not hold what the references say.
 pub(crate) async fn assemble<L: Log>(
     log: &L,
     of: TopicPartition,
@@ -44,7 +45,7 @@ pub(crate) async fn assemble<L: Log>(
     let mut rest = wanted.into_iter().peekable();
     while rest.peek().is_some() {
         let (offsets, batch) = next_batch(&mut rest);
-        let records = log.fetch(of, &offsets).await?;
+        let records = fetch(log, of, &offsets).await?;
         writers =
             tokio::task::spawn_blocking(move || push_all(writers, &records, &batch)).await??;
     }
@@ -55,6 +56,35 @@ pub(crate) async fn assemble<L: Log>(
             .collect()
     });
     Ok(finished.await?)
+}
+
+/// Reads records; those that the log no longer has are left out, and told.
+pub(crate) async fn fetch<L: Log>(
+    log: &L,
+    of: TopicPartition,
+    offsets: &[Offset],
+) -> Result<Vec<Record>, LogError> {
+    let gone = |error: &LogError| {
+        matches!(
+            error,
+            LogError::OffsetLost { .. } | LogError::NoRecord { .. }
+        )
+    };
+    match log.fetch(of, offsets).await {
+        Err(error) if gone(&error) => {}
+        records => return records,
+    }
+    let mut found = Vec::new();
+    for offset in offsets {
+        match log.fetch(of, &[*offset]).await {
+            Ok(records) => found.extend(records),
+            Err(error) if gone(&error) => {
+                tracing::error!(code = "TW4008", %of, %offset, %error, "spans are lost: the log no longer has their record");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// What is wanted of the next few records, and their offsets.
@@ -87,10 +117,9 @@ fn push_all(
             offset: *offset,
             cause,
         };
-        let record = records
-            .peek()
-            .filter(|record| record.offset == *offset)
-            .ok_or_else(|| no_span("the record was not read".to_owned()))?;
+        let Some(record) = records.peek().filter(|record| record.offset == *offset) else {
+            continue; // gone from the log
+        };
         let writer = writers
             .get_mut(*index)
             .expect("an index of a trace that was asked for");

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use trace_store::{EpochName, KeptTrace, TraceStore};
 
-use super::assemble::assemble;
+use super::assemble::{assemble, fetch};
 use super::ledger::Ledgers;
 use super::live::{LivePartition, SharedShard};
 use super::policy::WantedPolicy;
@@ -33,6 +33,8 @@ pub(crate) struct EpochEffects {
     pub(crate) durable: mpsc::Receiver<Durable>,
     pub(crate) ledgers: Ledgers,
     pub(crate) policy: Arc<WantedPolicy>,
+    #[cfg(feature = "testing")]
+    pub(crate) mutant: bus::machine::mutant::Mutant,
 }
 
 impl Effects<SharedShard> for EpochEffects {
@@ -60,6 +62,11 @@ impl Effects<SharedShard> for EpochEffects {
     fn control(&mut self, machine: &SharedShard) -> Option<Draft> {
         self.policy.draft_if_newer(self.of, machine.revision())
     }
+
+    #[cfg(feature = "testing")]
+    fn mutant(&self) -> bus::machine::mutant::Mutant {
+        self.mutant
+    }
 }
 
 /// The writer ended before the loop did.
@@ -75,6 +82,8 @@ pub(crate) struct EpochWriter<L> {
     pub(crate) live: Arc<LivePartition>,
     pub(crate) metrics: Metrics,
     pub(crate) of: TopicPartition,
+    #[cfg(feature = "testing")]
+    pub(crate) mutant: bus::machine::mutant::Mutant,
 }
 
 impl<L: Log> EpochWriter<L> {
@@ -88,25 +97,24 @@ impl<L: Log> EpochWriter<L> {
         while let Some(epoch) =
             tokio::select! { epoch = seals.recv() => epoch, () = stop.cancelled() => None }
         {
+            #[cfg(feature = "testing")]
+            if self.mutant == bus::machine::mutant::Mutant::CommitBeforeEffects
+                && self
+                    .ledgers
+                    .put(self.of, epoch.end_offset, epoch.entry.encode())
+                    .await
+                    .is_ok()
+                && durable.send(durable_of(&epoch)).await.is_err()
+            {
+                return;
+            }
             let written = tokio::select! { () = self.until_written(&epoch) => true, () = stop.cancelled() => false };
             if !written {
                 return;
             }
             self.live.stored(&epoch);
             self.metrics.sealed(self.of.partition, &epoch);
-            let chain_from = epoch
-                .entry
-                .chain
-                .first()
-                .map_or(epoch.end_offset, |link| link.end_offset);
-            if durable
-                .send(Durable {
-                    commit: epoch.commit(),
-                    chain_from,
-                })
-                .await
-                .is_err()
-            {
+            if durable.send(durable_of(&epoch)).await.is_err() {
                 return;
             }
         }
@@ -141,7 +149,8 @@ impl<L: Log> EpochWriter<L> {
                 sampling: kept.sampling.clone(),
                 late: kept.late,
             };
-            let traces = kept.iter().zip(bytes).map(trace).collect();
+            let there = |(_, traces_data): &(&&KeptRefs, bytes::Bytes)| !traces_data.is_empty();
+            let traces = kept.iter().zip(bytes).filter(there).map(trace).collect();
             let name = EpochName {
                 partition: self.of.partition.0,
                 end_offset: epoch.end_offset.0,
@@ -177,7 +186,7 @@ impl<L: Log> EpochWriter<L> {
             topic: Topic::DeadLetters,
             partition: Partition(0),
         };
-        let records = self.log.fetch(self.of, &offsets).await?;
+        let records = fetch(&self.log, self.of, &offsets).await?;
         self.log
             .append(
                 records
@@ -201,6 +210,18 @@ impl<L: Log> EpochWriter<L> {
             );
         }
         Ok(())
+    }
+}
+
+fn durable_of(epoch: &SealedEpoch) -> Durable {
+    let chain_from = epoch
+        .entry
+        .chain
+        .first()
+        .map_or(epoch.end_offset, |link| link.end_offset);
+    Durable {
+        commit: epoch.commit(),
+        chain_from,
     }
 }
 

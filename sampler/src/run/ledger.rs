@@ -1,27 +1,95 @@
-//! Ledger entries in the key-value table of the block store: scope `ledger/spans/PARTITION`, key the end offset in 20 digits.
+//! Ledger entries in the key-value table of the block store, cut into parts (docs/formats/ledger.md, "Where it lies").
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use blocks::{BlockStore, Blocks};
 use bus::log::BoxError;
 use bus::machine::LedgerStore;
 use bus::{Offset, TopicPartition};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
 
-/// Where the shards' memory lies.
+/// Bytes of an entry in one value.
+const PART_BYTES_MAX: usize = 512 << 10;
+/// Number of parts and length of the whole, before the first part.
+const HEAD_BYTES: usize = 12;
+const PARTS_MAX: u32 = 4_096;
+
+/// Where the shards' memory lies. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Ledgers(pub(crate) Blocks);
+pub(crate) struct Ledgers {
+    blocks: Blocks,
+    /// Keys that are there, of each partition whose scope was listed.
+    keys: Arc<Mutex<BTreeMap<TopicPartition, BTreeSet<String>>>>,
+}
+
+/// Why an entry cannot be put together, or apart.
+#[derive(Debug, thiserror::Error)]
+enum PartsError {
+    #[error(
+        "part {part} of the ledger entry that ended at offset {end_offset} is missing or damaged"
+    )]
+    Part { part: u32, end_offset: Offset },
+    #[error("a ledger entry of {bytes} bytes has more than {PARTS_MAX} parts")]
+    TooLarge { bytes: usize },
+}
+
+impl Ledgers {
+    pub(crate) fn new(blocks: Blocks) -> Self {
+        Self {
+            blocks,
+            keys: Arc::default(),
+        }
+    }
+
+    /// Lists a partition's keys, once.
+    async fn list(&self, of: TopicPartition) -> Result<(), BoxError> {
+        if !self.keys.lock().contains_key(&of) {
+            let found = self.blocks.kv_list(&scope(of)).await?;
+            self.keys
+                .lock()
+                .insert(of, found.into_iter().map(|(key, _)| key).collect());
+        }
+        Ok(())
+    }
+}
 
 fn scope(of: TopicPartition) -> String {
     format!("ledger/{}/{}", of.topic, of.partition)
 }
 
-/// Sorts as the number does.
-fn key(end_offset: Offset) -> String {
-    format!("{:020}", end_offset.0)
+/// Sorts as the numbers do.
+fn key(end_offset: Offset, part: u32) -> String {
+    format!("{:020}-{part:04}", end_offset.0)
 }
 
 impl LedgerStore for Ledgers {
     async fn get(&self, of: TopicPartition, end_offset: Offset) -> Result<Option<Bytes>, BoxError> {
-        Ok(self.0.kv_get(&scope(of), &key(end_offset)).await?)
+        let damaged = |part| PartsError::Part { part, end_offset };
+        let Some(first) = self.blocks.kv_get(&scope(of), &key(end_offset, 0)).await? else {
+            return Ok(None);
+        };
+        let (head, body) = first.split_first_chunk::<HEAD_BYTES>().ok_or(damaged(0))?;
+        let [n0, n1, n2, n3, l0, l1, l2, l3, l4, l5, l6, l7] = *head;
+        let n_parts = u32::from_le_bytes([n0, n1, n2, n3]);
+        let n_bytes = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
+        if n_parts > PARTS_MAX {
+            return Err(damaged(0).into());
+        }
+        let mut entry = BytesMut::from(body);
+        for part in 1..n_parts {
+            let bytes = self
+                .blocks
+                .kv_get(&scope(of), &key(end_offset, part))
+                .await?;
+            entry.put(bytes.ok_or(damaged(part))?);
+        }
+        if entry.len() as u64 == n_bytes {
+            Ok(Some(entry.freeze()))
+        } else {
+            Err(damaged(0).into())
+        }
     }
 
     async fn put(
@@ -30,19 +98,42 @@ impl LedgerStore for Ledgers {
         end_offset: Offset,
         entry: Bytes,
     ) -> Result<(), BoxError> {
-        Ok(self.0.kv_put(&scope(of), &key(end_offset), entry).await?)
+        let parts: Vec<&[u8]> = entry.chunks(PART_BYTES_MAX).collect();
+        let too_large = PartsError::TooLarge { bytes: entry.len() };
+        let n_parts = u32::try_from(parts.len())
+            .ok()
+            .filter(|n| *n <= PARTS_MAX)
+            .ok_or(too_large)?;
+        // the first part is last: with it the entry is whole
+        for (part, bytes) in (0..n_parts).zip(parts).rev() {
+            let mut value = BytesMut::with_capacity(bytes.len() + HEAD_BYTES);
+            if part == 0 {
+                value.put_u32_le(n_parts);
+                value.put_u64_le(entry.len() as u64);
+            }
+            value.put(bytes);
+            let key = key(end_offset, part);
+            self.blocks.kv_put(&scope(of), &key, value.freeze()).await?;
+            if let Some(keys) = self.keys.lock().get_mut(&of) {
+                keys.insert(key);
+            }
+        }
+        Ok(())
     }
 
     async fn forget_before(&self, of: TopicPartition, oldest: Offset) -> Result<(), BoxError> {
-        let oldest = key(oldest);
-        let entries = self.0.kv_list(&scope(of)).await?;
-        let old: Vec<String> = entries
-            .into_iter()
-            .map(|(key, _)| key)
-            .filter(|key| *key < oldest)
-            .collect();
+        self.list(of).await?;
+        let first_kept = key(oldest, 0);
+        let old: Vec<String> = {
+            let all = self.keys.lock();
+            all.get(&of)
+                .map_or_else(Vec::new, |keys| keys.range(..first_kept).cloned().collect())
+        };
         if !old.is_empty() {
-            self.0.kv_delete(&scope(of), &old).await?;
+            self.blocks.kv_delete(&scope(of), &old).await?;
+            if let Some(keys) = self.keys.lock().get_mut(&of) {
+                keys.retain(|key| !old.contains(key));
+            }
         }
         Ok(())
     }

@@ -273,6 +273,12 @@ impl<L: Log> LiveShards<L> {
             state: part.state,
             late: part.late,
         };
-        Ok(refs.into_iter().zip(bytes).map(part).collect())
+        let there = |(_, traces_data): &(LiveRefs, Bytes)| !traces_data.is_empty();
+        Ok(refs
+            .into_iter()
+            .zip(bytes)
+            .filter(there)
+            .map(part)
+            .collect())
     }
 }

@@ -50,9 +50,11 @@ impl Mutant {
 }
 
 impl super::Shard {
-    /// Breaks a rule on purpose.
-    pub fn mutate(&mut self, mutant: Mutant, of_the_loop: bus::machine::mutant::Mutant) {
+    /// Breaks rules on purpose.
+    #[must_use]
+    pub fn mutated(mut self, mutant: Mutant, of_the_loop: bus::machine::mutant::Mutant) -> Self {
         self.mutant = mutant;
         self.ledger.mutate(of_the_loop);
+        self
     }
 }
