@@ -3,7 +3,9 @@
 //! `TRACEWELL_SIM_SEEDS=10000` runs as many seeds; `TRACEWELL_SIM_SEED=7` runs that one alone.
 
 mod check;
+mod everyone;
 mod pure;
+mod shell;
 mod traffic;
 
 /// The seeds of this run: `n` of them, unless the environment says otherwise.
