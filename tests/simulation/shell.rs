@@ -29,8 +29,9 @@ use crate::{for_each_seed, n_noticed};
 const N_PARTITIONS: u32 = 2;
 const STEP_MS: i64 = 100;
 const DECISION_WAIT_S: u64 = 4;
-/// Steps of the last life, in which nothing new comes: until everything is decided, sealed and stored.
-const REST_STEPS: u64 = 350;
+/// Steps of the last life, in which nothing new comes: until everything is decided, sealed and stored. The host's clock may stand behind the log's last
+/// stamp after it stepped back, and shard time stands still until it has caught up (seed 855 of 1200 needs 55 s).
+const REST_STEPS: u64 = 1_000;
 
 /// What is broken on purpose.
 #[derive(Clone, Copy, Default)]
@@ -333,7 +334,7 @@ fn process<T>(life: impl Future<Output = T>) -> T {
 
 #[test]
 fn whatever_was_acknowledged_is_found_once_after_any_number_of_crashes() {
-    for_each_seed("whatever_was_acknowledged", 40, |seed| check(seed, Broken::default()));
+    for_each_seed("whatever_was_acknowledged", 200, |seed| check(seed, Broken::default()));
 }
 
 const MUTANT_SEEDS: u64 = 10;
