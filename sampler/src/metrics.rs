@@ -22,6 +22,8 @@ pub struct Metrics {
     epochs_sealed: Counter,
     replayed_records: Counter,
     watermark_seconds: Family<PartitionLabels, Gauge>,
+    open_traces: Family<PartitionLabels, Gauge>,
+    open_bytes: Family<PartitionLabels, Gauge>,
     dead_letters: Counter,
     /// Epochs whose name already had other content.
     pub(crate) determinism_violations: Counter,
@@ -98,8 +100,18 @@ impl Metrics {
             self.replayed_records.clone(),
         );
         registry.register(
+            "sampler_open_traces",
+            "Traces that are not decided, at the last stored epoch",
+            self.open_traces.clone(),
+        );
+        registry.register(
+            "sampler_open_bytes",
+            "Memory of open traces by the shard's formula, at the last stored epoch",
+            self.open_bytes.clone(),
+        );
+        registry.register(
             "sampler_watermark_seconds",
-            "Shard time of the last stored epoch",
+            "Record time up to which every trace that was decided is stored",
             self.watermark_seconds.clone(),
         );
         registry.register(
@@ -134,15 +146,30 @@ impl Metrics {
         self.set_totals(partition, totals);
     }
 
+    /// What a shard holds in memory.
+    pub(crate) fn open(&self, partition: Partition, n_traces: usize, bytes: u64) {
+        let label = PartitionLabels {
+            partition: partition.0,
+        };
+        let as_gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.open_traces
+            .get_or_create(&label)
+            .set(as_gauge(n_traces as u64));
+        self.open_bytes.get_or_create(&label).set(as_gauge(bytes));
+    }
+
     /// An epoch and all its effects are durable.
     pub(crate) fn sealed(&self, partition: Partition, epoch: &SealedEpoch) {
         self.epochs_sealed.inc();
         self.dead_letters.inc_by(epoch.dead_letters.len() as u64);
-        self.watermark_seconds
-            .get_or_create(&PartitionLabels {
+        if let Some(t) = epoch.entry.clock.last {
+            let label = PartitionLabels {
                 partition: partition.0,
-            })
-            .set((epoch.sealed_at.ms / 1_000) as i64);
+            };
+            self.watermark_seconds
+                .get_or_create(&label)
+                .set(t.unix_ms / 1_000);
+        }
         for decided in &epoch.decided {
             let labels = DecidedLabels {
                 rule: decided.rule.to_string(),

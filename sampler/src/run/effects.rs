@@ -112,7 +112,8 @@ impl<L: Log> EpochWriter<L> {
             if !written {
                 return;
             }
-            self.live.stored(&epoch);
+            let (n_open, open_bytes) = self.live.stored(&epoch);
+            self.metrics.open(self.of.partition, n_open, open_bytes);
             self.metrics.sealed(self.of.partition, &epoch);
             if durable.send(durable_of(&epoch)).await.is_err() {
                 return;

@@ -40,12 +40,13 @@ impl LivePartition {
         })
     }
 
-    /// An epoch's blocks are visible: the store answers for it from here on.
-    pub(crate) fn stored(&self, epoch: &SealedEpoch) {
-        self.state
-            .lock()
+    /// An epoch's blocks are visible: the store answers for it from here on. Returns how many traces are open now, and their memory by formula.
+    pub(crate) fn stored(&self, epoch: &SealedEpoch) -> (usize, u64) {
+        let mut state = self.state.lock();
+        state
             .unstored
             .retain(|other| other.end_offset != epoch.end_offset);
+        (state.shard.n_open(), state.shard.open_bytes())
     }
 
     fn find(&self, tenant: &Tenant, id: TraceId) -> Vec<LiveRefs> {
