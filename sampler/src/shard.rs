@@ -8,6 +8,7 @@ mod epoch;
 mod live;
 mod open;
 mod pages;
+mod read;
 mod state;
 mod takeover;
 mod trace;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use bus::machine::{Ledger, Machine, Sealing, Stopped};
 use bus::{Kind, Offset, Record, TopicPartition};
-use telemetry::wire::{SpanView, StatusCode, TraceWalker, WalkLimits};
+use telemetry::wire::{SpanView, StatusCode, TraceWalker};
 use telemetry::{ShardTime, Tenant};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -32,6 +33,7 @@ use crate::policy::{self, Bucket, BucketKey, Candidate, Facts, Policy, Verdict};
 use decisions::Decisions;
 use epoch::Epoch;
 use open::OpenTraces;
+use read::read;
 use trace::{Identity, OpenTrace, collapse};
 
 pub use epoch::{DeadLetter, Decided, KeptRefs, LateCounts, SealedEpoch, Totals};
@@ -479,7 +481,7 @@ impl Shard {
             return;
         }
         let mut walker = self.walker.take().unwrap_or_default();
-        match walker.walk(&record.payload, &WalkLimits::trusted()) {
+        match read(&mut walker, &record.payload) {
             Ok(view) => {
                 let rejected = view.rejected();
                 if rejected.n_spans > 0 {
@@ -491,7 +493,7 @@ impl Shard {
                     self.fold(&span, record.offset, tenant, now);
                 }
             }
-            Err(error) => self.dead_letter(record, record.header.n_items, error.to_string()),
+            Err(reason) => self.dead_letter(record, record.header.n_items, reason),
         }
         self.walker = Some(walker);
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bus::machine::{LedgerEntry, Stopped};
 use bus::{Kind, Offset, Record};
-use telemetry::wire::WalkLimits;
 use telemetry::{ShardTime, TraceId};
 
 use super::Shard;
+use super::read::read;
 use super::state::StageEntry;
 use crate::policy::Policy;
 
@@ -115,7 +115,7 @@ impl Shard {
         };
         let tenant = self.tenant_number(&record.header.tenant);
         let mut walker = self.walker.take().unwrap_or_default();
-        if let Ok(view) = walker.walk(&record.payload, &WalkLimits::trusted()) {
+        if let Ok(view) = read(&mut walker, &record.payload) {
             for span in view.spans() {
                 let id = span.trace_id();
                 let Some(header) = self
