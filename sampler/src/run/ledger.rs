@@ -138,3 +138,90 @@ impl LedgerStore for Ledgers {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bus::{Partition, Topic};
+    use telemetry::Clock;
+
+    use super::*;
+
+    const OF: TopicPartition = TopicPartition {
+        topic: Topic::Spans,
+        partition: Partition(3),
+    };
+
+    async fn ledgers(folder: &tempfile::TempDir) -> Ledgers {
+        let (config, metrics) = (blocks::Config::default(), blocks::Metrics::default());
+        let opened =
+            blocks::Local::open(folder.path().to_owned(), config, Clock::host(), metrics).await;
+        Ledgers::new(Blocks::Local(opened.expect("a folder")))
+    }
+
+    fn entry(end: u64, n_bytes: usize) -> Bytes {
+        (0..n_bytes).map(|n| (n as u64 * 7 + end) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn entries_of_any_size_come_back_and_old_ones_are_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledgers = ledgers(&folder).await;
+        let sizes = [
+            (5, 1),
+            (70, PART_BYTES_MAX),
+            (800, 2 * PART_BYTES_MAX + 5),
+            (9_000, 100),
+        ];
+        for (end, n_bytes) in sizes {
+            ledgers
+                .put(OF, Offset(end), entry(end, n_bytes))
+                .await
+                .expect("put");
+        }
+        for (end, n_bytes) in sizes {
+            assert_eq!(
+                ledgers.get(OF, Offset(end)).await.expect("get"),
+                Some(entry(end, n_bytes)),
+                "{end}"
+            );
+        }
+        assert_eq!(ledgers.get(OF, Offset(6)).await.expect("get"), None);
+        ledgers
+            .forget_before(OF, Offset(800))
+            .await
+            .expect("forget");
+        let left = ledgers.blocks.kv_list(&scope(OF)).await.expect("list");
+        let left: Vec<String> = left.into_iter().map(|(key, _)| key).collect();
+        assert_eq!(
+            left,
+            [
+                key(Offset(800), 0),
+                key(Offset(800), 1),
+                key(Offset(800), 2),
+                key(Offset(9_000), 0)
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_entry_without_its_first_part_is_not_there_and_one_without_another_is_damaged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledgers = ledgers(&folder).await;
+        ledgers
+            .put(OF, Offset(1), entry(1, 2 * PART_BYTES_MAX))
+            .await
+            .expect("put");
+        ledgers
+            .blocks
+            .kv_delete(&scope(OF), &[key(Offset(1), 1)])
+            .await
+            .expect("delete");
+        assert!(ledgers.get(OF, Offset(1)).await.is_err());
+        ledgers
+            .blocks
+            .kv_delete(&scope(OF), &[key(Offset(1), 0)])
+            .await
+            .expect("delete");
+        assert_eq!(ledgers.get(OF, Offset(1)).await.expect("get"), None);
+    }
+}
