@@ -26,9 +26,16 @@ struct Expected {
 }
 
 /// Checks the sealed epochs of a run that ended with everything decided.
-pub(crate) fn check_run(log: &[Record], sealed: &[SealedEpoch], shard: &Shard) -> Result<(), String> {
+pub(crate) fn check_run(
+    log: &[Record],
+    sealed: &[SealedEpoch],
+    shard: &Shard,
+) -> Result<(), String> {
     if shard.n_open() > 0 {
-        return Err(format!("{} traces are still open at the end", shard.n_open()));
+        return Err(format!(
+            "{} traces are still open at the end",
+            shard.n_open()
+        ));
     }
     let expected = expected(log);
     check_stored(log, sealed, &expected)?;
@@ -37,9 +44,17 @@ pub(crate) fn check_run(log: &[Record], sealed: &[SealedEpoch], shard: &Shard) -
         let found = totals.get(tenant).copied().unwrap_or_default();
         let dead = expected.dead_lettered.get(tenant).copied().unwrap_or(0);
         let resent = expected.resent.get(tenant).copied().unwrap_or(0);
-        let sum = found.stored + found.sampled_out + found.dead_lettered + found.duplicates + found.lost;
-        if found.accepted != *accepted || sum != *accepted || found.dead_lettered != dead || found.lost != 0 || found.duplicates < resent {
-            return Err(format!("{tenant}: {found:?}, the log has {accepted} spans, {dead} of them damaged, {resent} sent again"));
+        let sum =
+            found.stored + found.sampled_out + found.dead_lettered + found.duplicates + found.lost;
+        if found.accepted != *accepted
+            || sum != *accepted
+            || found.dead_lettered != dead
+            || found.lost != 0
+            || found.duplicates < resent
+        {
+            return Err(format!(
+                "{tenant}: {found:?}, the log has {accepted} spans, {dead} of them damaged, {resent} sent again"
+            ));
         }
     }
     Ok(())
@@ -47,16 +62,23 @@ pub(crate) fn check_run(log: &[Record], sealed: &[SealedEpoch], shard: &Shard) -
 
 /// No span is stored twice while its trace is remembered, and every trace is decided once in that time.
 fn check_stored(log: &[Record], sealed: &[SealedEpoch], expected: &Expected) -> Result<(), String> {
-    let records: BTreeMap<Offset, &Record> = log.iter().map(|record| (record.offset, record)).collect();
+    let records: BTreeMap<Offset, &Record> =
+        log.iter().map(|record| (record.offset, record)).collect();
     let mut stored: BTreeSet<Content> = BTreeSet::new();
     let mut n_stored: BTreeMap<Tenant, u64> = BTreeMap::new();
     for kept in sealed.iter().flat_map(|epoch| &epoch.kept) {
         let mut part: BTreeSet<Content> = BTreeSet::new();
         for at in &kept.spans {
-            let record = records.get(&at.offset).ok_or("a kept span names no record")?;
+            let record = records
+                .get(&at.offset)
+                .ok_or("a kept span names no record")?;
             let span = span_at(&record.payload, at.place).map_err(|error| error.to_string())?;
             if span.trace_id() != kept.id || record.header.tenant != kept.tenant {
-                return Err(format!("a span of {} was kept as one of {}", span.trace_id(), kept.id));
+                return Err(format!(
+                    "a span of {} was kept as one of {}",
+                    span.trace_id(),
+                    kept.id
+                ));
             }
             if !part.insert((kept.tenant.clone(), kept.id, span.bytes().to_vec())) {
                 return Err(format!("trace {} has a span twice in one part", kept.id));
@@ -72,7 +94,10 @@ fn check_stored(log: &[Record], sealed: &[SealedEpoch], expected: &Expected) -> 
     for (tenant, totals) in &last.totals {
         let found = n_stored.get(tenant).copied().unwrap_or(0);
         if totals.stored != found {
-            return Err(format!("{tenant}: {} spans are said to be stored, {found} are", totals.stored));
+            return Err(format!(
+                "{tenant}: {} spans are said to be stored, {found} are",
+                totals.stored
+            ));
         }
     }
     Ok(())
@@ -93,7 +118,10 @@ fn expected(log: &[Record]) -> Expected {
         match header.kind {
             Kind::Tick => {}
             Kind::Control => {
-                let Ok(Control::Policy { revision, text }) = Control::decode(&record.payload) else { continue };
+                let Ok(Control::Policy { revision, text }) = Control::decode(&record.payload)
+                else {
+                    continue;
+                };
                 let policy = Policy::parse(revision, text, 1).expect("the traffic's own policy");
                 late_window_ms = policy.limits.late_window.as_millis() as u64;
             }
@@ -101,17 +129,31 @@ fn expected(log: &[Record]) -> Expected {
                 let n_items = u64::from(header.n_items);
                 *expected.accepted.entry(header.tenant.clone()).or_default() += n_items;
                 let key = (header.tenant.clone(), header.request_hash.0, header.part);
-                if seen.get(&key).is_some_and(|first_ms| *first_ms >= horizon_ms) {
+                if seen
+                    .get(&key)
+                    .is_some_and(|first_ms| *first_ms >= horizon_ms)
+                {
                     *expected.resent.entry(header.tenant.clone()).or_default() += n_items;
                     continue;
                 }
                 seen.insert(key, now);
                 match walker.walk(&record.payload, &WalkLimits::trusted()) {
                     Ok(view) => {
-                        let content = |span: telemetry::wire::SpanView<'_>| (header.tenant.clone(), span.trace_id(), span.bytes().to_vec());
+                        let content = |span: telemetry::wire::SpanView<'_>| {
+                            (
+                                header.tenant.clone(),
+                                span.trace_id(),
+                                span.bytes().to_vec(),
+                            )
+                        };
                         expected.contents.extend(view.spans().map(content));
                     }
-                    Err(_) => *expected.dead_lettered.entry(header.tenant.clone()).or_default() += n_items,
+                    Err(_) => {
+                        *expected
+                            .dead_lettered
+                            .entry(header.tenant.clone())
+                            .or_default() += n_items
+                    }
                 }
             }
         }

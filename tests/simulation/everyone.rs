@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::future::pending;
 
 use bus::{
-    Appended, Assignment, Commit, Draft, Log, LogError, Member, Offset, Partition, PublishError, Record, Start, Topic,
-    TopicPartition,
+    Appended, Assignment, Commit, Draft, Log, LogError, Member, Offset, Partition, PublishError,
+    Record, Start, Topic, TopicPartition,
 };
 
 #[derive(Clone)]
@@ -36,7 +36,9 @@ impl<L: Log> Log for Everyone<L> {
     }
 
     async fn join(&self, topic: Topic) -> Result<Owner, LogError> {
-        Ok(Owner((0..self.n_partitions(topic)).map(Partition).collect()))
+        Ok(Owner(
+            (0..self.n_partitions(topic)).map(Partition).collect(),
+        ))
     }
 
     async fn consume(&self, of: TopicPartition, start: Start) -> Result<L::Consumer, LogError> {

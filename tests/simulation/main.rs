@@ -47,11 +47,17 @@ fn on_every_core(
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
     let run = |core: usize| {
         let mine = seeds.iter().skip(core).step_by(n_cores);
-        mine.filter_map(|seed| Some((*seed, check(*seed).err()?))).collect::<Vec<_>>()
+        mine.filter_map(|seed| Some((*seed, check(*seed).err()?)))
+            .collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
-        let cores: Vec<_> = (0..n_cores).map(|core| scope.spawn(move || run(core))).collect();
-        let mut failed: Vec<_> = cores.into_iter().flat_map(|core| core.join().expect("a check does not panic")).collect();
+        let cores: Vec<_> = (0..n_cores)
+            .map(|core| scope.spawn(move || run(core)))
+            .collect();
+        let mut failed: Vec<_> = cores
+            .into_iter()
+            .flat_map(|core| core.join().expect("a check does not panic"))
+            .collect();
         failed.sort_unstable();
         failed
     })

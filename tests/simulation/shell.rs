@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use blocks::testing::FaultRates;
-use blocks::{Blocks, BlockStore};
+use blocks::{BlockStore, Blocks};
 use bus::local::disk::Disk;
 use bus::machine::mutant::Mutant;
 use bus::testing::{DiskFaults, Faults, Faulty, Seeded, SimDisk};
@@ -67,7 +67,11 @@ struct Life {
 impl World {
     fn new(seed: u64, broken: Broken) -> Self {
         let shm = Path::new("/dev/shm");
-        let folder = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
+        let folder = if shm.is_dir() {
+            tempfile::tempdir_in(shm)
+        } else {
+            tempfile::tempdir()
+        };
         Self {
             seeded: Seeded::new(seed),
             clock: Clock::manual(1_700_000_000_000),
@@ -93,7 +97,10 @@ impl World {
     }
 
     fn open_log(&mut self, faults: Faults) -> Result<Faulty<Local>, String> {
-        let config = bus::Config { segment_bytes_max: 64 << 10, ..bus::Config::default() };
+        let config = bus::Config {
+            segment_bytes_max: 64 << 10,
+            ..bus::Config::default()
+        };
         let log = Local::open_inline(
             Disk::Sim(self.disk.clone()),
             &config,
@@ -101,36 +108,70 @@ impl World {
             self.clock.clone(),
             bus::Metrics::default(),
         );
-        Ok(Faulty::new(log.map_err(|error| error.to_string())?, faults, self.seeded.next_u64()))
+        Ok(Faulty::new(
+            log.map_err(|error| error.to_string())?,
+            faults,
+            self.seeded.next_u64(),
+        ))
     }
 
     async fn open_blocks(&mut self, rates: FaultRates) -> Result<Blocks, String> {
         let (config, metrics) = (blocks::Config::default(), blocks::Metrics::default());
         let folder = self.folder.path().join("blocks");
-        let local = blocks::Local::open(folder, config, self.clock.clone(), metrics).await.map_err(|error| error.to_string())?;
-        Ok(Blocks::Faulty(blocks::testing::Faulty::new(local, self.seeded.next_u64(), rates)))
+        let local = blocks::Local::open(folder, config, self.clock.clone(), metrics)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Blocks::Faulty(blocks::testing::Faulty::new(
+            local,
+            self.seeded.next_u64(),
+            rates,
+        )))
     }
 
     async fn open_store(&self, blocks: &Blocks) -> TraceStore {
         loop {
-            match TraceStore::open(blocks.clone(), trace_store::Config::default(), self.clock.clone()).await {
+            match TraceStore::open(
+                blocks.clone(),
+                trace_store::Config::default(),
+                self.clock.clone(),
+            )
+            .await
+            {
                 Ok(store) => return store,
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
         }
     }
 
-    async fn begin(&mut self, n_owners: u64, faults: Faults, rates: FaultRates) -> Result<(Life, Blocks), String> {
+    async fn begin(
+        &mut self,
+        n_owners: u64,
+        faults: Faults,
+        rates: FaultRates,
+    ) -> Result<(Life, Blocks), String> {
         let log = self.open_log(faults)?;
         let blocks = self.open_blocks(rates).await?;
-        let mut life = Life { log: log.clone(), metrics: Vec::new(), tasks: JoinSet::new() };
+        let mut life = Life {
+            log: log.clone(),
+            metrics: Vec::new(),
+            tasks: JoinSet::new(),
+        };
         for _ in 0..n_owners {
             let metrics = sampler::Metrics::default();
             life.metrics.push(metrics.clone());
             let (store, log) = (self.open_store(&blocks).await, Everyone(log.clone()));
             let sampler = loop {
                 let (store, log, metrics) = (store.clone(), log.clone(), metrics.clone());
-                match Sampler::new(&Self::config(), log, store, blocks.clone(), 1 << 30, metrics).await {
+                match Sampler::new(
+                    &Self::config(),
+                    log,
+                    store,
+                    blocks.clone(),
+                    1 << 30,
+                    metrics,
+                )
+                .await
+                {
                     Ok(sampler) => break sampler.mutate(self.broken.rule, Default::default()),
                     Err(_) => sleep(Duration::from_millis(50)).await,
                 }
@@ -158,9 +199,22 @@ impl World {
             n_turns_max: turns,
         };
         let n_owners = 1 + u64::from(self.seeded.chance(0.4));
-        let (life, _) = self.begin(n_owners, faults, FaultRates { before: 16, after: 16, torn: 16 }).await?;
+        let (life, _) = self
+            .begin(
+                n_owners,
+                faults,
+                FaultRates {
+                    before: 16,
+                    after: 16,
+                    torn: 16,
+                },
+            )
+            .await?;
         if self.broken.lying_disk {
-            self.disk.set_faults(DiskFaults { sync_lies: 0.3, ..DiskFaults::default() });
+            self.disk.set_faults(DiskFaults {
+                sync_lies: 0.3,
+                ..DiskFaults::default()
+            });
         }
         for _ in 0..n_steps {
             self.step().await;
@@ -173,7 +227,11 @@ impl World {
 
     async fn step(&mut self) {
         sleep(Duration::from_millis(STEP_MS as u64)).await;
-        let jump_ms = if self.seeded.chance(0.002) { self.seeded.below(40_000) as i64 - 20_000 } else { 0 };
+        let jump_ms = if self.seeded.chance(0.002) {
+            self.seeded.below(40_000) as i64 - 20_000
+        } else {
+            0
+        };
         self.clock.advance(STEP_MS + jump_ms);
     }
 
@@ -181,7 +239,9 @@ impl World {
     async fn send(&mut self, log: &Faulty<Local>) {
         if self.traces.len() < 3 || self.seeded.chance(0.3) {
             let id = [self.seeded.next_u64(), self.seeded.next_u64() | 1];
-            self.traces.push(TraceId((u128::from(id[0]) << 64 | u128::from(id[1])).to_be_bytes()));
+            self.traces.push(TraceId(
+                (u128::from(id[0]) << 64 | u128::from(id[1])).to_be_bytes(),
+            ));
         }
         let mut spans: BTreeMap<u32, Vec<(TraceId, String)>> = BTreeMap::new();
         for _ in 0..1 + self.seeded.below(4) {
@@ -189,10 +249,16 @@ impl World {
             let id = self.traces[self.traces.len() - 1 - back];
             let name = format!("span-{}", self.sent.len());
             self.sent.insert(name.clone());
-            spans.entry(partition_of(&self.tenant, id, N_PARTITIONS)).or_default().push((id, name));
+            spans
+                .entry(partition_of(&self.tenant, id, N_PARTITIONS))
+                .or_default()
+                .push((id, name));
         }
         let hash = RequestHash(u128::from(self.seeded.next_u64()));
-        let drafts: Vec<Draft> = spans.iter().map(|(partition, spans)| self.draft(*partition, hash, spans)).collect();
+        let drafts: Vec<Draft> = spans
+            .iter()
+            .map(|(partition, spans)| self.draft(*partition, hash, spans))
+            .collect();
         while log.append(drafts.clone()).await.is_err() {
             sleep(Duration::from_millis(200)).await;
         }
@@ -213,8 +279,16 @@ impl World {
             name: name.clone(),
             ..Default::default()
         };
-        let scope = ScopeSpans { spans: spans.iter().map(span).collect(), ..Default::default() };
-        let data = TracesData { resource_spans: vec![ResourceSpans { scope_spans: vec![scope], ..Default::default() }] };
+        let scope = ScopeSpans {
+            spans: spans.iter().map(span).collect(),
+            ..Default::default()
+        };
+        let data = TracesData {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![scope],
+                ..Default::default()
+            }],
+        };
         let header = Header {
             tenant: self.tenant.clone(),
             kind: Kind::Otlp,
@@ -224,14 +298,23 @@ impl World {
             part: partition as u16,
             historic: false,
         };
-        let to = TopicPartition { topic: Topic::Spans, partition: Partition(partition) };
-        Draft { to, header, payload: Bytes::from(data.encode_to_vec()) }
+        let to = TopicPartition {
+            topic: Topic::Spans,
+            partition: Partition(partition),
+        };
+        Draft {
+            to,
+            header,
+            payload: Bytes::from(data.encode_to_vec()),
+        }
     }
 
     /// The last life: nothing new comes, everything is decided. Then everything acknowledged must be there.
     async fn rest(&mut self) -> Result<(), String> {
         self.disk.set_faults(DiskFaults::default());
-        let (life, blocks) = self.begin(1, Faults::default(), FaultRates::default()).await?;
+        let (life, blocks) = self
+            .begin(1, Faults::default(), FaultRates::default())
+            .await?;
         for _ in 0..REST_STEPS {
             sleep(Duration::from_millis(STEP_MS as u64)).await;
             self.clock.advance(STEP_MS);
@@ -246,18 +329,28 @@ impl World {
         let store = self.open_store(blocks).await;
         let mut walker = TraceWalker::new();
         for (id, acked) in &self.acked {
-            let trace = store.find(&self.tenant, *id).await.map_err(|error| error.to_string())?;
+            let trace = store
+                .find(&self.tenant, *id)
+                .await
+                .map_err(|error| error.to_string())?;
             let Some(trace) = trace else {
-                return Err(format!("trace {id} with {} acknowledged spans is not found", acked.len()));
+                return Err(format!(
+                    "trace {id} with {} acknowledged spans is not found",
+                    acked.len()
+                ));
             };
-            let view = walker.walk(&trace.traces_data, &WalkLimits::trusted()).map_err(|error| error.to_string())?;
+            let view = walker
+                .walk(&trace.traces_data, &WalkLimits::trusted())
+                .map_err(|error| error.to_string())?;
             let names: Vec<String> = view.spans().map(|span| span.name().to_owned()).collect();
             let found: BTreeSet<String> = names.iter().cloned().collect();
             if found.len() != names.len() {
                 return Err(format!("trace {id} has a span twice"));
             }
             if let Some(lost) = acked.difference(&found).next() {
-                return Err(format!("{lost} of trace {id} was acknowledged and is not found"));
+                return Err(format!(
+                    "{lost} of trace {id} was acknowledged and is not found"
+                ));
             }
             if let Some(invented) = found.difference(&self.sent).next() {
                 return Err(format!("{invented} of trace {id} was never sent"));
@@ -270,9 +363,14 @@ impl World {
         let n_acked: u64 = self.acked.values().map(|spans| spans.len() as u64).sum();
         let of = |state: &str| read(metrics, &format!("state=\"{state}\""));
         let [accepted, in_flight, lost] = ["accepted", "in_flight", "lost"].map(of);
-        let settled: u64 = ["stored", "sampled_out", "dead_lettered", "duplicates"].map(of).iter().sum();
+        let settled: u64 = ["stored", "sampled_out", "dead_lettered", "duplicates"]
+            .map(of)
+            .iter()
+            .sum();
         if accepted < n_acked || in_flight != 0 || lost != 0 || settled != accepted {
-            return Err(format!("accepted {accepted} of {n_acked} acknowledged, settled {settled}, in flight {in_flight}, lost {lost}"));
+            return Err(format!(
+                "accepted {accepted} of {n_acked} acknowledged, settled {settled}, in flight {in_flight}, lost {lost}"
+            ));
         }
         Ok(())
     }
@@ -280,10 +378,16 @@ impl World {
     /// Ledger entries that no chain needs are deleted.
     async fn check_ledgers(&self, blocks: &Blocks) -> Result<(), String> {
         for partition in 0..N_PARTITIONS {
-            let entries = blocks.kv_list(&format!("ledger/spans/{partition}")).await.map_err(|error| error.to_string())?;
+            let entries = blocks
+                .kv_list(&format!("ledger/spans/{partition}"))
+                .await
+                .map_err(|error| error.to_string())?;
             // 120 s are remembered, an epoch has 10 s, and a zombie may have left some
             if entries.len() > 40 {
-                return Err(format!("{} ledger entries are left in partition {partition}", entries.len()));
+                return Err(format!(
+                    "{} ledger entries are left in partition {partition}",
+                    entries.len()
+                ));
             }
         }
         Ok(())
@@ -307,9 +411,14 @@ fn read(metrics: &[sampler::Metrics], line_has: &str) -> u64 {
         let mut registry = prometheus_client::registry::Registry::default();
         metrics.register(&mut registry);
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).expect("a String takes all text");
-        let lines = text.lines().filter(|line| !line.starts_with('#') && line.contains(line_has));
-        sum += lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>();
+        prometheus_client::encoding::text::encode(&mut text, &registry)
+            .expect("a String takes all text");
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains(line_has));
+        sum += lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum::<u64>();
     }
     sum
 }
@@ -328,38 +437,58 @@ fn check(seed: u64, broken: Broken) -> Result<(), String> {
 /// Runs a life in a runtime of its own, with a clock that jumps to the next thing that happens. Dropping it is the crash: work that was begun on the
 /// block store may still end.
 fn process<T>(life: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     runtime.expect("a runtime").block_on(life)
 }
 
 #[test]
 fn whatever_was_acknowledged_is_found_once_after_any_number_of_crashes() {
-    for_each_seed("whatever_was_acknowledged", 200, |seed| check(seed, Broken::default()));
+    for_each_seed("whatever_was_acknowledged", 200, |seed| {
+        check(seed, Broken::default())
+    });
 }
 
 const MUTANT_SEEDS: u64 = 10;
 
 #[track_caller]
 fn must_be_noticed(broken: Broken) {
-    assert!(n_noticed(MUTANT_SEEDS, |seed| check(seed, broken)) > 0, "nobody notices");
+    assert!(
+        n_noticed(MUTANT_SEEDS, |seed| check(seed, broken)) > 0,
+        "nobody notices"
+    );
 }
 
 #[test]
 fn mutant_commit_before_the_effects_is_noticed() {
-    must_be_noticed(Broken { rule: Mutant::CommitBeforeEffects, ..Broken::default() });
+    must_be_noticed(Broken {
+        rule: Mutant::CommitBeforeEffects,
+        ..Broken::default()
+    });
 }
 
 #[test]
 fn mutant_auto_commit_is_noticed() {
-    must_be_noticed(Broken { rule: Mutant::AutoCommit, ..Broken::default() });
+    must_be_noticed(Broken {
+        rule: Mutant::AutoCommit,
+        ..Broken::default()
+    });
 }
 
 #[test]
 fn mutant_an_owner_without_ticks_is_noticed() {
-    must_be_noticed(Broken { rule: Mutant::NoTicks, ..Broken::default() });
+    must_be_noticed(Broken {
+        rule: Mutant::NoTicks,
+        ..Broken::default()
+    });
 }
 
 #[test]
 fn mutant_acknowledging_before_the_fsync_is_noticed() {
-    must_be_noticed(Broken { lying_disk: true, ..Broken::default() });
+    must_be_noticed(Broken {
+        lying_disk: true,
+        ..Broken::default()
+    });
 }

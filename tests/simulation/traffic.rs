@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use bus::testing::Seeded;
-use bus::{Draft, Header, Kind, Offset, Partition, Record, RequestHash, Topic, TopicPartition, machine};
+use bus::{
+    Draft, Header, Kind, Offset, Partition, Record, RequestHash, Topic, TopicPartition, machine,
+};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -14,7 +16,10 @@ use sampler::control::Control;
 use telemetry::{RecordTime, Tenant};
 
 /// The partition of the simulation: the second of four, so that its epochs end at odd seconds.
-pub(crate) const OF: TopicPartition = TopicPartition { topic: Topic::Spans, partition: Partition(1) };
+pub(crate) const OF: TopicPartition = TopicPartition {
+    topic: Topic::Spans,
+    partition: Partition(1),
+};
 pub(crate) const N_PARTITIONS: u32 = 4;
 
 /// Length of a run, in s.
@@ -34,19 +39,34 @@ pub(crate) fn log(seed: u64, with_ticks: bool) -> Vec<Record> {
     let mut seeded = Seeded::new(seed);
     let mut events = requests(&mut seeded);
     if with_ticks {
-        let last_s = events.iter().map(|event| event.at_ms / 1_000).max().unwrap_or(0);
+        let last_s = events
+            .iter()
+            .map(|event| event.at_ms / 1_000)
+            .max()
+            .unwrap_or(0);
         events.extend((0..last_s + REST_S).map(|s| event(s * 1_000 + 500, machine::tick(OF))));
     }
     for (revision, at_s) in (1..).zip([0, LENGTH_S / 4, LENGTH_S / 2, LENGTH_S * 3 / 4]) {
         let text = policy(&mut seeded);
-        events.push(event(at_s * 1_000, Control::Policy { revision, text: &text }.draft(OF)));
+        events.push(event(
+            at_s * 1_000,
+            Control::Policy {
+                revision,
+                text: &text,
+            }
+            .draft(OF),
+        ));
     }
     events.sort_by_key(|event| event.at_ms);
     stamp(&mut seeded, events)
 }
 
 fn event(at_ms: u64, draft: Draft) -> Event {
-    Event { at_ms, header: draft.header, payload: draft.payload }
+    Event {
+        at_ms,
+        header: draft.header,
+        payload: draft.payload,
+    }
 }
 
 /// A clock that once steps back, once forth, and an outage in which nothing is appended. Offsets have gaps.
@@ -67,7 +87,13 @@ fn stamp(seeded: &mut Seeded, events: Vec<Event>) -> Vec<Record> {
         }
         offset += 1 + seeded.below(100);
         let appended_at = RecordTime { unix_ms };
-        records.push(Record { of: OF, offset: Offset(offset), appended_at, header: event.header, payload: event.payload });
+        records.push(Record {
+            of: OF,
+            offset: Offset(offset),
+            appended_at,
+            header: event.header,
+            payload: event.payload,
+        });
     }
     records
 }
@@ -112,7 +138,10 @@ struct Sent {
 fn requests(seeded: &mut Seeded) -> Vec<Event> {
     let mut spans: Vec<Sent> = (0..LENGTH_S * 6 / 10).flat_map(|_| trace(seeded)).collect();
     spans.sort_by_key(|sent| sent.at_ms);
-    let tenants: Vec<Tenant> = ["one", "two", "three"].iter().map(|name| name.parse().expect("a tenant")).collect();
+    let tenants: Vec<Tenant> = ["one", "two", "three"]
+        .iter()
+        .map(|name| name.parse().expect("a tenant"))
+        .collect();
     let mut events = Vec::new();
     let mut by_tenant: BTreeMap<usize, Vec<Sent>> = BTreeMap::new();
     for sent in spans {
@@ -133,38 +162,85 @@ fn requests(seeded: &mut Seeded) -> Vec<Event> {
 fn trace(seeded: &mut Seeded) -> Vec<Sent> {
     let begin_ms = seeded.below(LENGTH_S * 1_000);
     let tenant = seeded.below(10).min(2) as usize;
-    let id: Vec<u8> = [seeded.next_u64(), seeded.next_u64()].iter().flat_map(|n| n.to_be_bytes()).collect();
-    let trace_state = ["", "", "", "ot=th:8", "ot=rv:0123456789abcd", "ot=th:c;rv:f0000000000000"][seeded.below(6) as usize];
-    let n_spans = if seeded.chance(0.05) { 20 } else { 1 + seeded.below(8) };
+    let id: Vec<u8> = [seeded.next_u64(), seeded.next_u64()]
+        .iter()
+        .flat_map(|n| n.to_be_bytes())
+        .collect();
+    let trace_state = [
+        "",
+        "",
+        "",
+        "ot=th:8",
+        "ot=rv:0123456789abcd",
+        "ot=th:c;rv:f0000000000000",
+    ][seeded.below(6) as usize];
+    let n_spans = if seeded.chance(0.05) {
+        20
+    } else {
+        1 + seeded.below(8)
+    };
     let root_id = seeded.next_u64() | 1;
     let mut sent = Vec::new();
     for n in 0..n_spans {
-        let late_ms = if seeded.chance(0.85) { seeded.below(4_000) } else { seeded.below(90_000) };
+        let late_ms = if seeded.chance(0.85) {
+            seeded.below(4_000)
+        } else {
+            seeded.below(90_000)
+        };
         let start_ns = (1_700_000_000_000 + begin_ms) * 1_000_000 + seeded.below(20_000_000);
-        let span_id = if n == 0 { root_id } else { seeded.next_u64() | 1 };
+        let span_id = if n == 0 {
+            root_id
+        } else {
+            seeded.next_u64() | 1
+        };
         let span = Span {
             trace_id: id.clone(),
             span_id: span_id.to_be_bytes().to_vec(),
-            parent_span_id: if n == 0 { Vec::new() } else { root_id.to_be_bytes().to_vec() },
+            parent_span_id: if n == 0 {
+                Vec::new()
+            } else {
+                root_id.to_be_bytes().to_vec()
+            },
             trace_state: trace_state.to_owned(),
             name: format!("op-{}", seeded.below(8)),
             kind: 1 + seeded.below(5) as i32,
             start_time_unix_nano: start_ns,
             end_time_unix_nano: start_ns + seeded.below(100_000_000),
-            status: seeded.chance(0.1).then(|| Status { code: 2, message: String::new() }),
+            status: seeded.chance(0.1).then(|| Status {
+                code: 2,
+                message: String::new(),
+            }),
             ..Default::default()
         };
         let service = seeded.below(4);
         let at_ms = begin_ms + late_ms;
         // the same span in another request, and other content under one id
         if seeded.chance(0.05) {
-            sent.push(Sent { at_ms, tenant, span: span.clone(), service });
+            sent.push(Sent {
+                at_ms,
+                tenant,
+                span: span.clone(),
+                service,
+            });
         }
         if seeded.chance(0.02) {
-            let span = Span { name: "variant".to_owned(), ..span.clone() };
-            sent.push(Sent { at_ms, tenant, span, service });
+            let span = Span {
+                name: "variant".to_owned(),
+                ..span.clone()
+            };
+            sent.push(Sent {
+                at_ms,
+                tenant,
+                span,
+                service,
+            });
         }
-        sent.push(Sent { at_ms, tenant, span, service });
+        sent.push(Sent {
+            at_ms,
+            tenant,
+            span,
+            service,
+        });
     }
     sent
 }
@@ -174,14 +250,23 @@ fn send(seeded: &mut Seeded, tenant: &Tenant, request: &[Sent], events: &mut Vec
     let at_ms = request.last().map_or(0, |sent| sent.at_ms);
     let hash = RequestHash(u128::from(seeded.next_u64()) << 64 | u128::from(seeded.next_u64()));
     let is_damaged = seeded.chance(0.01);
-    let middle = if seeded.chance(0.2) { request.len() / 2 } else { 0 };
-    let parts: Vec<&[Sent]> = [&request[..middle], &request[middle..]].into_iter().filter(|part| !part.is_empty()).collect();
+    let middle = if seeded.chance(0.2) {
+        request.len() / 2
+    } else {
+        0
+    };
+    let parts: Vec<&[Sent]> = [&request[..middle], &request[middle..]]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
     let mut send_at = |at_ms: u64| {
         for (part, spans) in (0u16..).zip(&parts) {
             let header = Header {
                 tenant: tenant.clone(),
                 kind: Kind::Otlp,
-                accepted_at: RecordTime { unix_ms: at_ms as i64 },
+                accepted_at: RecordTime {
+                    unix_ms: at_ms as i64,
+                },
                 n_items: spans.len() as u32,
                 request_hash: hash,
                 part,
@@ -191,7 +276,11 @@ fn send(seeded: &mut Seeded, tenant: &Tenant, request: &[Sent], events: &mut Vec
             if is_damaged {
                 payload.truncate(payload.len() - 1);
             }
-            events.push(Event { at_ms, header, payload: Bytes::from(payload) });
+            events.push(Event {
+                at_ms,
+                header,
+                payload: Bytes::from(payload),
+            });
         }
     };
     send_at(at_ms);
@@ -204,11 +293,30 @@ fn send(seeded: &mut Seeded, tenant: &Tenant, request: &[Sent], events: &mut Vec
 
 fn encode(spans: &[Sent]) -> Vec<u8> {
     let one = |sent: &Sent| {
-        let name = AnyValue { value: Some(Value::StringValue(format!("service-{}", sent.service))) };
-        let attributes = vec![KeyValue { key: "service.name".to_owned(), value: Some(name), ..Default::default() }];
-        let resource = Some(Resource { attributes, ..Default::default() });
-        let scope_spans = vec![ScopeSpans { spans: vec![sent.span.clone()], ..Default::default() }];
-        ResourceSpans { resource, scope_spans, ..Default::default() }
+        let name = AnyValue {
+            value: Some(Value::StringValue(format!("service-{}", sent.service))),
+        };
+        let attributes = vec![KeyValue {
+            key: "service.name".to_owned(),
+            value: Some(name),
+            ..Default::default()
+        }];
+        let resource = Some(Resource {
+            attributes,
+            ..Default::default()
+        });
+        let scope_spans = vec![ScopeSpans {
+            spans: vec![sent.span.clone()],
+            ..Default::default()
+        }];
+        ResourceSpans {
+            resource,
+            scope_spans,
+            ..Default::default()
+        }
     };
-    TracesData { resource_spans: spans.iter().map(one).collect() }.encode_to_vec()
+    TracesData {
+        resource_spans: spans.iter().map(one).collect(),
+    }
+    .encode_to_vec()
 }
