@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -68,6 +68,19 @@ impl Tracewell {
             "tracewell is not ready after {READY_MAX:?}; its log: {}",
             self.log()
         )
+    }
+
+    /// Runs a verb of the same program against this server.
+    ///
+    /// # Errors
+    /// When it cannot be run at all.
+    pub async fn verb(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = tokio::process::Command::new(binary()?);
+        command
+            .args(arguments)
+            .args(["--url", &self.query_url()])
+            .kill_on_drop(true);
+        Ok(tokio::time::timeout(READY_MAX, command.output()).await??)
     }
 
     /// Starts the process without waiting.
@@ -242,7 +255,7 @@ fn now() -> Instant {
 }
 
 /// The binary under test: `TRACEWELL_BIN`, else the one that `make test` built beside this test.
-fn binary() -> Result<PathBuf> {
+pub fn binary() -> Result<PathBuf> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the harness is told by the environment which binary to test"

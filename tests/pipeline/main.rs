@@ -4,4 +4,5 @@ mod bad_input;
 mod damage;
 mod disk;
 mod kill;
+mod program;
 mod sdk;

@@ -161,23 +161,40 @@ impl Layered {
     ) -> Result<(), Mistake> {
         self.known(path)
             .map_err(|text| Mistake::at(&origin, &text))?;
-        let key = path.join(".");
-        let mut first_error = None;
+        let mut why = None;
         for value in candidates {
-            let mut table = self.table.clone();
-            put(&mut table, path, value);
-            match Config::deserialize(table.clone()) {
-                Ok(config) => {
+            match self.with(path, &value) {
+                Ok((config, table)) => {
                     self.config = config;
                     self.table = table;
-                    self.origins.insert(key, origin);
+                    self.origins.insert(path.join("."), origin);
                     return Ok(());
                 }
-                Err(error) => first_error = first_error.or(Some(error.message().to_owned())),
+                Err(error) => why = Some(self.as_text(path, &value).unwrap_or(error)),
             }
         }
-        let why = first_error.unwrap_or_else(|| "has no value".to_owned());
-        Err(Mistake::at(&origin, &format!("{key}: {}", why.trim_end())))
+        let why = why.unwrap_or_else(|| "has no value".to_owned());
+        Err(Mistake::at(
+            &origin,
+            &format!("{}: {}", path.join("."), why.trim_end()),
+        ))
+    }
+
+    /// The configuration with one value changed, or why that cannot be.
+    fn with(&self, path: &[String], value: &Value) -> Result<(Config, toml::Table), String> {
+        let mut table = self.table.clone();
+        put(&mut table, path, value.clone());
+        match Config::deserialize(table.clone()) {
+            Ok(config) => Ok((config, table)),
+            Err(error) => Err(error.message().to_owned()),
+        }
+    }
+
+    /// What is wrong with a number where text is wanted: it lacks its unit, or its quotes.
+    fn as_text(&self, path: &[String], value: &Value) -> Option<String> {
+        let number =
+            matches!(value, Value::Integer(_) | Value::Float(_)).then(|| value.to_string())?;
+        self.with(path, &Value::String(number)).err()
     }
 
     /// Whether `path` is a key, or why not, with the nearest name.
