@@ -9,3 +9,5 @@ pub mod product;
 pub mod rng;
 pub mod section;
 pub mod table;
+
+mod stored;

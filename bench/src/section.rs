@@ -1,6 +1,8 @@
 //! The sections of `make bench`: each measures one part and prints its tables.
 
+mod disk;
 mod overload;
+mod query;
 mod regroup;
 mod walk;
 mod whole;
@@ -18,6 +20,10 @@ pub enum Section {
     Walk,
     /// A request split by partition.
     Regroup,
+    /// Bytes of a span in blocks.
+    Disk,
+    /// Traces by id and by search.
+    Query,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -56,7 +62,14 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 4] = [Self::Walk, Self::Regroup, Self::Whole, Self::Overload];
+    pub const ALL: [Self; 6] = [
+        Self::Walk,
+        Self::Regroup,
+        Self::Disk,
+        Self::Query,
+        Self::Whole,
+        Self::Overload,
+    ];
 
     /// Measures and prints.
     ///
@@ -66,6 +79,8 @@ impl Section {
         match self {
             Self::Walk => walk::run(settings),
             Self::Regroup => regroup::run(settings),
+            Self::Disk => disk::run(settings),
+            Self::Query => query::run(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }

@@ -197,9 +197,18 @@ impl Inner {
         let open = |name: &str| {
             Table::open(&dir, name, cache_bytes_max).map_err(|error| told(&dir.join(name), error))
         };
+        let had = |name: &str| std::fs::metadata(dir.join(name)).is_ok_and(|found| found.len() > 0);
+        let kv_missing = had("catalog.redb") && !had("kv.redb");
         let (catalog, kv) = (open("catalog.redb")?, open("kv.redb")?);
+        // A database that was made just now must not be gone after a power cut.
+        dir.parent()
+            .into_iter()
+            .chain([dir.as_path()])
+            .try_for_each(file::sync_folder)
+            .map_err(|error| told(&dir, error))?;
         let mut recovered =
             recovery::reconcile(&dir, &catalog.table).map_err(|error| told(&dir, error))?;
+        recovered.kv_missing = kv_missing;
         recovered.quarantined.extend(catalog.quarantined);
         recovered.quarantined.extend(kv.quarantined);
         if recovered != Recovered::default() {

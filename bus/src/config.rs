@@ -45,8 +45,11 @@ pub struct Kafka {
     pub brokers: String,
     /// Stands before the name of each topic. Default `tracewell.`.
     pub topic_prefix: String,
-    /// Name of this process among its peers, the same after a restart: a restart within 30 s then moves no partition.
+    /// Name of this process among its peers, the same after a restart.
     pub node: String,
+    /// How long this process may be silent before its partitions go to others; a restart within it moves none. Default 30 s.
+    #[serde(with = "units::duration")]
+    pub session_timeout: Duration,
     /// When an append that has no answer is refused. Default 2.5 s.
     #[serde(with = "units::duration")]
     pub append_timeout: Duration,
@@ -107,6 +110,7 @@ impl Default for Kafka {
             brokers: "127.0.0.1:9092".to_owned(),
             topic_prefix: "tracewell.".to_owned(),
             node: "node-1".to_owned(),
+            session_timeout: Duration::from_secs(30),
             append_timeout: Duration::from_millis(2_500),
             allow_create_time: false,
         }

@@ -58,30 +58,57 @@ const BYTES: Scale = Scale {
 impl Scale {
     fn parse(&self, text: &str) -> Result<u64, ParseUnitError> {
         let trimmed = text.trim();
-        let digits_end = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(trimmed.len());
+        let digits_end = trimmed
+            .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
+            .unwrap_or(trimmed.len());
         let (digits, unit) = trimmed.split_at(digits_end);
-        let number: f64 = digits
-            .replace('_', "")
-            .parse()
-            .map_err(|_| ParseUnitError::NotANumber { text: text.to_owned(), example: self.example })?;
+        let number: f64 =
+            digits
+                .replace('_', "")
+                .parse()
+                .map_err(|_| ParseUnitError::NotANumber {
+                    text: text.to_owned(),
+                    example: self.example,
+                })?;
         let unit = unit.trim();
         if unit.is_empty() {
-            return Err(ParseUnitError::MissingUnit { text: text.to_owned(), units: self.units });
+            return Err(ParseUnitError::MissingUnit {
+                text: text.to_owned(),
+                units: self.units,
+            });
         }
         let (_, factor) = self
             .factors
             .iter()
             .find(|(name, _)| *name == unit)
-            .ok_or_else(|| ParseUnitError::UnknownUnit { text: text.to_owned(), units: self.units })?;
+            .ok_or_else(|| ParseUnitError::UnknownUnit {
+                text: text.to_owned(),
+                units: self.units,
+            })?;
         let amount = number * *factor as f64;
-        if amount < u64::MAX as f64 { Ok(amount as u64) } else { Err(ParseUnitError::TooLarge { text: text.to_owned() }) }
+        if amount < u64::MAX as f64 {
+            Ok(amount as u64)
+        } else {
+            Err(ParseUnitError::TooLarge {
+                text: text.to_owned(),
+            })
+        }
     }
 
     /// The largest unit that gives a whole number.
     fn format(&self, amount: u64) -> String {
         let whole = |&&(name, factor): &&(&str, u64)| amount.is_multiple_of(factor) && name != "µs";
-        let (unit, factor) = self.factors.iter().filter(whole).max_by_key(|(_, factor)| *factor).unwrap_or(&self.factors[0]);
-        if amount == 0 { format!("0{}", self.factors[0].0) } else { format!("{}{unit}", amount / factor) }
+        let (unit, factor) = self
+            .factors
+            .iter()
+            .filter(whole)
+            .max_by_key(|(_, factor)| *factor)
+            .unwrap_or(&self.factors[0]);
+        if amount == 0 {
+            format!("0{}", self.factors[0].0)
+        } else {
+            format!("{}{unit}", amount / factor)
+        }
     }
 }
 
@@ -153,8 +180,18 @@ mod tests {
 
     #[test]
     fn amounts_have_units() {
-        for (text, expected) in [("30s", 30_000), ("1.5s", 1_500), ("15m", 900_000), ("6h", 21_600_000), ("250ms", 250)] {
-            assert_eq!(duration::parse(text).map(|d| d.as_millis()), Ok(expected), "{text}");
+        for (text, expected) in [
+            ("30s", 30_000),
+            ("1.5s", 1_500),
+            ("15m", 900_000),
+            ("6h", 21_600_000),
+            ("250ms", 250),
+        ] {
+            assert_eq!(
+                duration::parse(text).map(|d| d.as_millis()),
+                Ok(expected),
+                "{text}"
+            );
         }
         for (text, expected) in [("900KB", 900_000), ("64MiB", 64 << 20), ("1_000B", 1_000)] {
             assert_eq!(bytes::parse(text), Ok(expected), "{text}");
@@ -164,7 +201,10 @@ mod tests {
     #[test]
     fn an_amount_without_a_unit_says_which_units_there_are() {
         let told = duration::parse("30").expect_err("no unit").to_string();
-        assert_eq!(told, r#""30" has no unit; write one of ns, us, ms, s, m, h, d"#);
+        assert_eq!(
+            told,
+            r#""30" has no unit; write one of ns, us, ms, s, m, h, d"#
+        );
         assert!(bytes::parse("12 parsecs").is_err());
         assert!(bytes::parse("").is_err());
         assert!(bytes::parse("99999999999TiB").is_err());
@@ -173,7 +213,10 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for text in ["30s", "5m", "15d", "0ns", "1500ms"] {
-            assert_eq!(duration::format(duration::parse(text).expect("valid")), text);
+            assert_eq!(
+                duration::format(duration::parse(text).expect("valid")),
+                text
+            );
         }
         for text in ["64MiB", "900KB", "0B", "100GiB"] {
             assert_eq!(bytes::format(bytes::parse(text).expect("valid")), text);

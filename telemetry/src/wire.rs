@@ -6,6 +6,7 @@
 mod entry;
 mod fault;
 mod field;
+pub mod json;
 mod limit;
 mod locate;
 mod proto;

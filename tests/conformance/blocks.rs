@@ -2,7 +2,10 @@
 //!
 //! On the faulty one each call is repeated until it succeeds, as every caller of ours does; what is then to be seen must be the same.
 
-#![expect(clippy::unwrap_used, reason = "what a helper of a test cannot do fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a helper of a test cannot do fails the test"
+)]
 
 use blocks::local::Local;
 use blocks::testing::{FaultRates, Faulty};

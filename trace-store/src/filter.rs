@@ -77,3 +77,145 @@ fn has_tag(span: &SpanView<'_>, key: &str, value: &str) -> bool {
     };
     tags::each(span, &mut same).is_break()
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::common::v1::{
+        AnyValue, ArrayValue, InstrumentationScope, KeyValue,
+    };
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+    use opentelemetry_proto::tonic::trace::v1::{
+        ResourceSpans, ScopeSpans, Span, Status, TracesData,
+    };
+    use prost::Message;
+    use telemetry::wire::{TraceWalker, WalkLimits};
+
+    use super::*;
+    use crate::fixtures::tag;
+
+    fn valued(key: &str, value: Value) -> KeyValue {
+        KeyValue {
+            key: key.into(),
+            value: Some(AnyValue { value: Some(value) }),
+            ..KeyValue::default()
+        }
+    }
+
+    /// One span with something in every place.
+    fn trace() -> Vec<u8> {
+        let list = ArrayValue {
+            values: vec![AnyValue {
+                value: Some(Value::IntValue(1)),
+            }],
+        };
+        let span = Span {
+            trace_id: vec![1; 16],
+            span_id: vec![1; 8],
+            name: "buy".into(),
+            kind: 3,
+            trace_state: "a=b".into(),
+            status: Some(Status {
+                code: 2,
+                message: "no stock".into(),
+            }),
+            attributes: vec![
+                valued("n", Value::IntValue(-5)),
+                valued("f", Value::DoubleValue(72.5)),
+                valued("b", Value::BoolValue(true)),
+                valued("l", Value::ArrayValue(list)),
+            ],
+            events: vec![Event {
+                name: "retry".into(),
+                attributes: vec![tag("in.event", "e")],
+                ..Event::default()
+            }],
+            links: vec![Link {
+                trace_id: vec![2; 16],
+                span_id: vec![2; 8],
+                attributes: vec![tag("in.link", "l")],
+                ..Link::default()
+            }],
+            ..Span::default()
+        };
+        let scope = InstrumentationScope {
+            name: "lib".into(),
+            version: "1.2".into(),
+            attributes: vec![tag("in.scope", "s")],
+            ..InstrumentationScope::default()
+        };
+        let scope_spans = vec![ScopeSpans {
+            scope: Some(scope),
+            spans: vec![span],
+            ..ScopeSpans::default()
+        }];
+        let resource = Some(Resource {
+            attributes: vec![tag("in.resource", "r")],
+            ..Resource::default()
+        });
+        TracesData {
+            resource_spans: vec![ResourceSpans {
+                resource,
+                scope_spans,
+                ..ResourceSpans::default()
+            }],
+        }
+        .encode_to_vec()
+    }
+
+    fn matches(filter: &Filter) -> bool {
+        let bytes = trace();
+        filter.matches(
+            &TraceWalker::new()
+                .walk(&bytes, &WalkLimits::trusted())
+                .unwrap(),
+        )
+    }
+
+    #[track_caller]
+    fn check(key: &str, value: &str, expected: bool) {
+        let filter = Filter {
+            tags: vec![(key.into(), value.into())],
+            ..Filter::default()
+        };
+        assert_eq!(matches(&filter), expected, "{key}={value}");
+    }
+
+    #[test]
+    fn tags_are_found_in_every_place_as_text() {
+        for (key, value) in [
+            ("n", "-5"),
+            ("f", "72.5"),
+            ("b", "true"),
+            ("l", "[1]"),
+            ("in.event", "e"),
+            ("event", "retry"),
+            ("in.link", "l"),
+            ("in.scope", "s"),
+            ("otel.scope.name", "lib"),
+            ("otel.scope.version", "1.2"),
+            ("in.resource", "r"),
+            ("span.kind", "client"),
+            ("otel.status_code", "ERROR"),
+            ("otel.status_description", "no stock"),
+            ("error", "true"),
+            ("w3c.tracestate", "a=b"),
+        ] {
+            check(key, value, true);
+            check(key, "other", false);
+        }
+        check("error", "false", false);
+        check("N", "-5", false);
+    }
+
+    #[test]
+    fn a_span_without_a_service_has_the_name_that_jaeger_gives() {
+        let of = |service: &str| Filter {
+            service: Some(service.into()),
+            ..Filter::default()
+        };
+        assert!(matches(&of(NO_SERVICE_NAME)));
+        assert!(!matches(&of("")));
+    }
+}

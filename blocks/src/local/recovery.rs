@@ -18,6 +18,8 @@ pub struct Recovered {
     pub n_lost: usize,
     /// Unfinished puts that were removed.
     pub n_unfinished: usize,
+    /// Blocks are there, but no small metadata: partitions start at the earliest offset.
+    pub kv_missing: bool,
     /// Files and databases that could not be read and lie in `quarantine/` now.
     pub quarantined: Vec<PathBuf>,
 }

@@ -239,7 +239,7 @@ async fn damage_to_the_databases_loses_no_block_and_gives_no_wrong_value() {
             match local.kv_get("ledger", &format!("k{i}")).await {
                 Ok(Some(value)) => assert_eq!(value, vec![i; 5_000]),
                 Ok(None) => assert!(
-                    !local.recovered().quarantined.is_empty(),
+                    *local.recovered() != Recovered::default(),
                     "round {round}: gone without a word"
                 ),
                 Err(told) => assert!(matches!(told, BlocksError::DamagedValue { .. }), "{told}"),
@@ -302,4 +302,17 @@ async fn what_would_not_leave_the_reserve_is_refused_and_deletes_still_work() {
     );
     local.delete(&name("a")).await.unwrap();
     assert!(ids(&local).await.is_empty());
+}
+
+#[tokio::test]
+async fn small_metadata_that_is_missing_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = open(dir.path()).await;
+    put(&local, "a", 1).await;
+    assert!(!local.recovered().kv_missing, "a new folder misses nothing");
+    drop(local);
+    fs::write(dir.path().join("kv.redb"), b"").unwrap();
+    let local = open(dir.path()).await;
+    assert!(local.recovered().kv_missing);
+    assert_reads(&local, "a", 1).await;
 }

@@ -74,7 +74,14 @@ pub(crate) fn member(kafka: &Kafka, topic: Topic) -> ClientConfig {
         .set("group.protocol", "classic")
         .set("partition.assignment.strategy", "range")
         .set("group.instance.id", &kafka.node)
-        .set("session.timeout.ms", "30000")
+        .set(
+            "session.timeout.ms",
+            kafka.session_timeout.as_millis().to_string(),
+        )
+        .set(
+            "heartbeat.interval.ms",
+            (kafka.session_timeout.as_millis() / 10).to_string(),
+        )
         .set("max.poll.interval.ms", "300000");
     client
 }

@@ -1,5 +1,7 @@
 //! librdkafka's mock cluster, with our topics: a Kafka in this process. It has no LogAppendTime, so the timestamps of producers are taken.
 
+use std::time::Duration;
+
 use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -33,6 +35,8 @@ impl MockKafka {
         let kafka = config::Kafka {
             brokers: self.0.bootstrap_servers(),
             node: node.to_owned(),
+            // The mock waits this long for everybody when somebody joins.
+            session_timeout: Duration::from_secs(1),
             allow_create_time: true,
             ..config::Kafka::default()
         };

@@ -3,4 +3,5 @@
 mod oracle;
 
 mod differential;
+mod json;
 mod regroup;

@@ -66,3 +66,85 @@ impl Identities {
         wanted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
+    use prost::Message;
+
+    use super::*;
+    use crate::fixtures::{id, kept, sampling, single, spans_of, tenant};
+
+    /// A part with spans of one id, told apart by their names.
+    fn part(names: &[&str], late: bool) -> StoredTrace {
+        let span = |name: &&str| Span {
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            name: (*name).into(),
+            ..Span::default()
+        };
+        let data = TracesData {
+            resource_spans: names
+                .iter()
+                .map(|name| single("shop", span(name)))
+                .collect(),
+        };
+        let kept = kept(id(1), &data, late);
+        StoredTrace {
+            tenant: tenant(),
+            id: kept.id,
+            traces_data: kept.traces_data,
+            sampling: sampling(if late { "late" } else { "rest" }),
+            late,
+        }
+    }
+
+    #[track_caller]
+    fn check(parts: &[(&[&str], bool)], expected: &[&str]) {
+        let merged = merge_parts(
+            parts
+                .iter()
+                .map(|(names, late)| part(names, *late))
+                .collect(),
+        )
+        .unwrap();
+        assert_eq!(
+            spans_of(&merged.traces_data),
+            spans_of(&part(expected, false).traces_data)
+        );
+        assert_eq!(merged.late, parts.iter().any(|(_, late)| *late));
+    }
+
+    #[test]
+    fn equal_spans_are_one_and_others_of_one_id_are_variants() {
+        check(&[(&["a"], false)], &["a"]);
+        check(&[(&["a", "a"], false)], &["a"]);
+        check(&[(&["a"], true), (&["a", "b"], false)], &["a", "b"]);
+        let many = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        check(&[(&many, false), (&["k"], true)], &many[..VARIANTS_MAX]);
+        assert_eq!(merge_parts(Vec::new()), None);
+    }
+
+    #[test]
+    fn what_was_decided_tells_the_sampling() {
+        let merged = merge_parts(vec![part(&["a"], true), part(&["b"], false)]).unwrap();
+        assert_eq!(&*merged.sampling.rule, "rest");
+    }
+
+    #[test]
+    fn a_part_that_is_no_otlp_spoils_no_other() {
+        let broken = StoredTrace {
+            traces_data: b"\x0a\xff".as_slice().into(),
+            ..part(&["a"], false)
+        };
+        assert_eq!(merge_parts(vec![broken.clone()]), Some(broken.clone()));
+        let merged = merge_parts(vec![broken, part(&["b"], false)]).unwrap();
+        assert_eq!(
+            TracesData::decode(merged.traces_data)
+                .unwrap()
+                .resource_spans
+                .len(),
+            1
+        );
+    }
+}

@@ -206,3 +206,31 @@ fn any_value(view: ValueView<'_>) -> AnyValue {
     };
     AnyValue { value }
 }
+
+/// JSON has one NaN: sets each to that.
+pub(crate) fn forget_nan_payloads(sent: &mut Sent) {
+    let span = &mut sent.span;
+    let events = span.events.iter_mut().map(|event| &mut event.attributes);
+    let links = span.links.iter_mut().map(|link| &mut link.attributes);
+    let own = [
+        &mut sent.resource.attributes,
+        &mut sent.scope.attributes,
+        &mut span.attributes,
+    ];
+    for attributes in events.chain(links).chain(own) {
+        attributes.iter_mut().for_each(forget_in_attribute);
+    }
+}
+
+fn forget_in_attribute(attribute: &mut KeyValue) {
+    attribute.value.iter_mut().for_each(forget_in_value);
+}
+
+fn forget_in_value(value: &mut AnyValue) {
+    match &mut value.value {
+        Some(Value::DoubleValue(number)) if number.is_nan() => *number = f64::NAN,
+        Some(Value::ArrayValue(array)) => array.values.iter_mut().for_each(forget_in_value),
+        Some(Value::KvlistValue(list)) => list.values.iter_mut().for_each(forget_in_attribute),
+        _ => {}
+    }
+}

@@ -1,0 +1,10 @@
+//! The query APIs through a real port, over a store in a folder and a live side that a test fills.
+
+mod fixtures;
+mod grpc;
+mod joined;
+mod own;
+mod refusals;
+mod sampling;
+mod schema;
+mod served;

@@ -1,0 +1,139 @@
+//! Texts, numbers and truths of JSON as protobuf fields. `Err(())`: the field is not written so.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::super::super::proto::{fixed32_key, fixed64_key, put_delimited, put_varint, varint_key};
+use super::super::schema::{Field, Kind};
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Whole numbers up to this are exact as doubles: 2^53.
+const WHOLE_DOUBLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// What a field of this kind looks like.
+pub(super) fn expected(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "a string",
+        Kind::Id => "hex digits, two a byte",
+        Kind::Bytes => "base64",
+        Kind::Bool => "true or false",
+        Kind::Uint32 | Kind::Fixed32 => "a whole number of 32 bits",
+        Kind::Fixed64 => "a whole number of 64 bits",
+        Kind::Int64 => "a whole number of 64 bits with sign",
+        Kind::Enum => "the number of an enum value",
+        Kind::Double => r#"a number, "NaN", "Infinity" or "-Infinity""#,
+        Kind::One(_) => "an object",
+        Kind::Many(_) => "an array of objects",
+        Kind::Texts => "an array of strings",
+    }
+}
+
+pub(super) fn put_text(field: &Field, text: &str, out: &mut Vec<u8>) -> Result<(), ()> {
+    match field.kind {
+        Kind::Text => put_delimited(out, field.number, text.as_bytes()),
+        Kind::Id => put_delimited(out, field.number, &hex(text)?),
+        Kind::Bytes => put_delimited(out, field.number, &base64(text)?),
+        Kind::Double => put_double(field, double(text)?, out)?,
+        Kind::Uint32 | Kind::Fixed32 | Kind::Fixed64 | Kind::Int64 => {
+            put_integer(field, text.parse().map_err(drop)?, out)?;
+        }
+        Kind::Texts | Kind::Bool | Kind::Enum | Kind::One(_) | Kind::Many(_) => return Err(()),
+    }
+    Ok(())
+}
+
+pub(super) fn put_bool(field: &Field, value: bool, out: &mut Vec<u8>) -> Result<(), ()> {
+    if !matches!(field.kind, Kind::Bool) {
+        return Err(());
+    }
+    put_varint(out, varint_key(field.number));
+    put_varint(out, u64::from(value));
+    Ok(())
+}
+
+pub(super) fn put_integer(field: &Field, value: i128, out: &mut Vec<u8>) -> Result<(), ()> {
+    let number = field.number;
+    match field.kind {
+        Kind::Uint32 => put_number(number, u64::from(u32::try_from(value).map_err(drop)?), out),
+        Kind::Enum => put_number(
+            number,
+            i64::from(i32::try_from(value).map_err(drop)?) as u64,
+            out,
+        ),
+        Kind::Int64 => put_number(number, i64::try_from(value).map_err(drop)? as u64, out),
+        Kind::Fixed32 => {
+            let value = u32::try_from(value).map_err(drop)?;
+            put_varint(out, fixed32_key(number));
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Kind::Fixed64 => {
+            let value = u64::try_from(value).map_err(drop)?;
+            put_varint(out, fixed64_key(number));
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Kind::Double => put_double(field, value as f64, out)?,
+        _ => return Err(()),
+    }
+    Ok(())
+}
+
+fn put_number(number: u64, value: u64, out: &mut Vec<u8>) {
+    put_varint(out, varint_key(number));
+    put_varint(out, value);
+}
+
+/// Writes a double, or a whole number that was written as one (`1.0`, `1e3`).
+pub(super) fn put_double(field: &Field, value: f64, out: &mut Vec<u8>) -> Result<(), ()> {
+    if matches!(field.kind, Kind::Double) {
+        put_varint(out, fixed64_key(field.number));
+        out.extend_from_slice(&value.to_le_bytes());
+        return Ok(());
+    }
+    if value.fract() != 0.0 || value.abs() > WHOLE_DOUBLE_MAX {
+        return Err(());
+    }
+    put_integer(field, value as i128, out)
+}
+
+/// A double that was written as text.
+fn double(text: &str) -> Result<f64, ()> {
+    match text {
+        "NaN" => Ok(f64::NAN),
+        "Infinity" => Ok(f64::INFINITY),
+        "-Infinity" => Ok(f64::NEG_INFINITY),
+        _ => {
+            let is_number =
+                |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
+            let number = text.bytes().all(is_number).then(|| text.parse::<f64>());
+            number
+                .and_then(Result::ok)
+                .filter(|number| number.is_finite())
+                .ok_or(())
+        }
+    }
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, ()> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return Err(());
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    pairs
+        .iter()
+        .map(|&[high, low]| Some((digit(high)? << 4 | digit(low)?) as u8))
+        .collect::<Option<_>>()
+        .ok_or(())
+}
+
+fn base64(text: &str) -> Result<Vec<u8>, ()> {
+    STANDARD
+        .decode(text)
+        .or_else(|_| URL_SAFE.decode(text))
+        .map_err(drop)
+}
