@@ -1,11 +1,11 @@
 # Entry points. Each target does its own set-up: what it installs leaves a stamp in target/setup, what is there is skipped.
 #   make run [ARGS=…] [PROFILE=dev]   build and run the server        make test    every test layer
 #   make check [CRATE=sampler]        fmt, clippy, tests; no network   make bench   ratios and costs, in one run
-#   make soak   the long simulation   make fuzz   coverage-guided fuzzing (nightly)   make audit   advisories and licences
+#   make soak   the long simulation   make audit   advisories and licences
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run test test-rust test-pipeline check bench soak fuzz audit clean
+.PHONY: run test test-rust test-pipeline check bench soak audit clean
 
 STAMPS := target/setup
 PROFILE ?= release
@@ -38,9 +38,6 @@ bench: $(STAMPS)/build $(STAMPS)/rust
 
 soak: $(STAMPS)/build $(STAMPS)/rust
 	TRACEWELL_SIM_SEEDS=10000 cargo test --locked --release -p tracewell-tests --test simulation -- --nocapture
-
-fuzz: $(STAMPS)/build $(STAMPS)/rust
-	tests/fuzz/run.sh
 
 audit: $(STAMPS)/rust
 	cargo deny --locked check

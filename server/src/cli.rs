@@ -158,7 +158,7 @@ fn with_config(sources: &Sources, then: impl FnOnce(Layered) -> Exit) -> Exit {
     match sources.load() {
         Ok(layered) => then(layered),
         Err(mistakes) => {
-            mistakes.iter().for_each(|mistake| complain(mistake));
+            mistakes.iter().for_each(complain);
             Exit::Usage
         }
     }

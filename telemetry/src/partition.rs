@@ -30,7 +30,7 @@ mod tests {
     fn a_trace_stays_in_its_partition_for_ever() {
         let id = TraceId(*b"0123456789abcdef");
         let of = |tenant: &str, n| partition_of(&tenant.parse().expect("a tenant"), id, n);
-        let key = b"default\00123456789abcdef";
+        let key = b"default\x000123456789abcdef";
         assert_eq!(u64::from(of("default", 1000)), xxh3_64(key) % 1000);
         assert_eq!(of("default", 1), 0);
         assert_eq!(of("default", 0), 0);

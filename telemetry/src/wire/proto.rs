@@ -50,7 +50,7 @@ impl Extent {
         self.end.saturating_sub(self.start)
     }
 
-    pub(crate) fn of<'a>(self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes
             .get(self.start as usize..self.end as usize)
             .unwrap_or_default()
