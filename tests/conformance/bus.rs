@@ -332,14 +332,12 @@ pub(crate) async fn senders_at_the_same_time_are_all_answered<L: Log>(a: L, b: L
     assert_eq!(distinct, numbered(0..200).collect());
 }
 
-/// Takes changes until `owned` holds `n` partitions.
-async fn until_owned<M: Member>(member: &mut M, owned: &mut BTreeSet<Partition>, n: usize) {
-    while owned.len() != n {
-        match member.next().await.expect("a change") {
-            Assignment::Assigned(partition) => assert!(owned.insert(partition), "assigned twice"),
-            Assignment::Revoked(partition) => {
-                assert!(owned.remove(&partition), "revoked and not owned")
-            }
+/// What a member owns after the next change.
+async fn change<M: Member>(member: &mut M, owned: &mut BTreeSet<Partition>) {
+    match member.next().await.expect("a change") {
+        Assignment::Assigned(partition) => assert!(owned.insert(partition), "assigned twice"),
+        Assignment::Revoked(partition) => {
+            assert!(owned.remove(&partition), "revoked and not owned")
         }
     }
 }
@@ -348,32 +346,20 @@ pub(crate) async fn partitions_are_shared_among_members<L: Log>(a: L, b: L) {
     let all: BTreeSet<_> = (0..N_PARTITIONS).map(Partition).collect();
     let (mut of_first, mut of_second) = (BTreeSet::new(), BTreeSet::new());
     let mut first = a.join(Topic::Spans).await.expect("joins");
-    until_owned(&mut first, &mut of_first, 4).await;
-    assert_eq!(of_first, all);
-
-    let mut second = b.join(Topic::Spans).await.expect("joins");
-    // An eager protocol takes everything away before it gives half of it again: 4, 0, 2.
-    let follow_first = async {
-        while of_first.len() == 4 {
-            until_changed(&mut first, &mut of_first).await;
-        }
-        until_owned(&mut first, &mut of_first, 2).await;
-    };
-    tokio::join!(follow_first, until_owned(&mut second, &mut of_second, 2));
-    while of_first.intersection(&of_second).next().is_some() || of_first.len() != 2 {
-        until_changed(&mut first, &mut of_first).await;
+    while of_first != all {
+        change(&mut first, &mut of_first).await;
     }
-    assert_eq!(
-        of_first.union(&of_second).copied().collect::<BTreeSet<_>>(),
-        all
-    );
-}
-
-async fn until_changed<M: Member>(member: &mut M, owned: &mut BTreeSet<Partition>) {
-    match member.next().await.expect("a change") {
-        Assignment::Assigned(partition) => owned.insert(partition),
-        Assignment::Revoked(partition) => owned.remove(&partition),
-    };
+    let mut second = b.join(Topic::Spans).await.expect("joins");
+    // On the way there both may own nothing, or one of them everything.
+    while !(of_first.len() == 2
+        && of_first.is_disjoint(&of_second)
+        && &of_first | &of_second == all)
+    {
+        tokio::select! {
+            () = change(&mut first, &mut of_first) => {}
+            () = change(&mut second, &mut of_second) => {}
+        }
+    }
 }
 
 /// Runs every promise on logs made by `$pair`, which gives two handles of a new log and whatever keeps it alive.

@@ -36,7 +36,7 @@ impl MockKafka {
             brokers: self.0.bootstrap_servers(),
             node: node.to_owned(),
             // The mock waits this long for everybody when somebody joins.
-            session_timeout: Duration::from_secs(1),
+            session_timeout: Duration::from_secs(6),
             allow_create_time: true,
             ..config::Kafka::default()
         };

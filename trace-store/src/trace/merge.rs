@@ -33,7 +33,7 @@ pub fn merge_parts(mut parts: Vec<StoredTrace>) -> Option<StoredTrace> {
                 .collect()
         })
         .collect();
-    let is_whole = views.len() == 1 && wanted.iter().flatten().all(|wanted| *wanted);
+    let is_whole = parts.len() == 1 && wanted.iter().flatten().all(|wanted| *wanted);
     let mut merged = parts.first()?.clone();
     if is_whole || views.is_empty() {
         return Some(merged);
