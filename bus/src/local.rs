@@ -157,6 +157,13 @@ impl Local {
         self.0.segments.damage()
     }
 
+    /// Deletes what may go, on a log without a thread; with one, the thread does it each minute.
+    pub fn enforce_retention(&self) {
+        if let Driver::Caller(writer) = &self.0.driver {
+            writer.lock().1.enforce();
+        }
+    }
+
     fn ready(&self, drafts: Vec<Draft>) -> Result<Vec<Entry>, PublishError> {
         let mut entries = Vec::with_capacity(drafts.len());
         for draft in drafts {

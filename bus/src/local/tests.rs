@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 mod crash;
 mod damage;
+mod kept;
 
 use super::*;
 use crate::{Consumer, Fetched, Header, Kind, Partition, RequestHash};
