@@ -1,9 +1,11 @@
 //! The sections of `make bench`: each measures one part and prints its tables.
 
+mod collector;
 mod disk;
 mod overload;
 mod query;
 mod regroup;
+mod shard;
 mod walk;
 mod whole;
 
@@ -20,6 +22,10 @@ pub enum Section {
     Walk,
     /// A request split by partition.
     Regroup,
+    /// The collector over real sockets.
+    Collector,
+    /// The sampler's shard, and what open traces hold.
+    Shard,
     /// Bytes of a span in blocks.
     Disk,
     /// Traces by id and by search.
@@ -62,9 +68,11 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Walk,
         Self::Regroup,
+        Self::Collector,
+        Self::Shard,
         Self::Disk,
         Self::Query,
         Self::Whole,
@@ -79,6 +87,8 @@ impl Section {
         match self {
             Self::Walk => walk::run(settings),
             Self::Regroup => regroup::run(settings),
+            Self::Collector => collector::run(settings),
+            Self::Shard => shard::run(settings),
             Self::Disk => disk::run(settings),
             Self::Query => query::run(settings),
             Self::Whole => whole::run(settings),

@@ -24,7 +24,11 @@ struct Way {
 }
 
 const fn way(kind: Kind, protocol: Protocol, gzip: bool) -> Way {
-    Way { kind, protocol, gzip }
+    Way {
+        kind,
+        protocol,
+        gzip,
+    }
 }
 
 const WAYS: [Way; 8] = [
@@ -39,12 +43,18 @@ const WAYS: [Way; 8] = [
 ];
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     for request_spans in [512, 16] {
         let mut samples = vec![Samples::default(); WAYS.len()];
         for _ in 0..settings.rounds.max(1) {
             for (way, samples) in WAYS.iter().zip(&mut samples) {
-                samples.push(runtime.block_on(measure(*way, request_spans, settings.scaled(N_SPANS)))?);
+                samples.push(runtime.block_on(measure(
+                    *way,
+                    request_spans,
+                    settings.scaled(N_SPANS),
+                ))?);
             }
         }
         table(request_spans, &samples).print()?;
@@ -66,19 +76,30 @@ async fn measure(way: Way, request_spans: usize, n_spans: u64) -> anyhow::Result
     let generator = tokio::task::spawn_blocking(move || Generator::start(&plan)).await??;
     let before = process_cpu();
     let sent = tokio::task::spawn_blocking(move || generator.run());
-    let outcome = receivers.serve_until(sent).await??;
+    let outcome = receivers.serve_until(sent).await???;
     let cpu = process_cpu() - before;
-    ensure!(outcome.acked == outcome.offered(), "not everything was acknowledged: {outcome}");
+    ensure!(
+        outcome.acked == outcome.offered(),
+        "not everything was acknowledged: {outcome}"
+    );
     Ok(cpu.as_secs_f64() * 1e6 / outcome.acked as f64)
 }
 
 fn table(request_spans: usize, samples: &[Samples]) -> Table {
     let mut table = Table::new(
         format!("collector: {request_spans} spans a request, {CONNECTIONS} connections, loopback"),
-        &["", "CPU µs/span, median / worst", "spans/s and core", "tonic costs so many times more"],
+        &[
+            "",
+            "CPU µs/span, median / worst",
+            "spans/s and core",
+            "tonic costs so many times more",
+        ],
     );
     for (way, of) in WAYS.iter().zip(samples) {
-        let reference = WAYS.iter().position(|other| other.kind == Kind::Tonic && other.gzip == way.gzip).expect("both are there");
+        let reference = WAYS
+            .iter()
+            .position(|other| other.kind == Kind::Tonic && other.gzip == way.gzip)
+            .expect("both are there");
         let compressed = if way.gzip { "gzip" } else { "plain" };
         let protocol = match way.protocol {
             Protocol::Grpc => "gRPC",

@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use bus::Bus;
 use collector::{Collector, Standing};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use telemetry::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -49,7 +53,11 @@ pub(super) struct Receivers {
 
 impl Receivers {
     pub(super) async fn bind(kind: Kind, protocol: Protocol) -> anyhow::Result<Self> {
-        Ok(Self { kind, protocol, listener: TcpListener::bind("127.0.0.1:0").await? })
+        Ok(Self {
+            kind,
+            protocol,
+            listener: TcpListener::bind("127.0.0.1:0").await?,
+        })
     }
 
     pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -67,20 +75,37 @@ impl Receivers {
         match self.kind {
             Kind::NullLog => {
                 let collector = collector(NullLog::new(n_partitions()));
-                Ok(tokio::join!(until_done, serve(self.listener, self.protocol, collector, stop.clone())).0)
+                Ok(tokio::join!(
+                    until_done,
+                    serve(self.listener, self.protocol, collector, stop.clone())
+                )
+                .0)
             }
             Kind::DurableLog => {
                 let folder = tempfile::tempdir()?;
                 let (config, metrics) = (bus::Config::default(), bus::Metrics::default());
-                let log = Bus::open(&config, folder.path(), n_partitions(), Clock::host(), metrics)?;
-                Ok(tokio::join!(until_done, serve(self.listener, self.protocol, collector(log), stop.clone())).0)
+                let log = Bus::open(
+                    &config,
+                    folder.path(),
+                    n_partitions(),
+                    Clock::host(),
+                    metrics,
+                )?;
+                Ok(tokio::join!(
+                    until_done,
+                    serve(self.listener, self.protocol, collector(log), stop.clone())
+                )
+                .0)
             }
             Kind::Tonic => {
                 let service = TraceServiceServer::new(Forgetful)
                     .accept_compressed(CompressionEncoding::Gzip)
                     .max_decoding_message_size(64 << 20);
                 let router = tonic::transport::Server::builder().add_service(service);
-                let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), stop.clone().cancelled_owned());
+                let served = router.serve_with_incoming_shutdown(
+                    TcpListenerStream::new(self.listener),
+                    stop.clone().cancelled_owned(),
+                );
                 let (outcome, served) = tokio::join!(until_done, served);
                 served?;
                 Ok(outcome)
@@ -97,11 +122,25 @@ fn n_partitions() -> u32 {
 fn collector<L: bus::Log>(log: L) -> Collector<L> {
     // The sender may go: a receiver keeps the last value.
     let (_, waiting) = watch::channel(Vec::new());
-    let standing = Standing { waiting, scrape: Arc::new(String::new) };
-    Collector::new(collector::Config::default(), log, Clock::host(), collector::Metrics::default(), standing)
+    let standing = Standing {
+        waiting,
+        scrape: Arc::new(String::new),
+    };
+    Collector::new(
+        collector::Config::default(),
+        log,
+        Clock::host(),
+        collector::Metrics::default(),
+        standing,
+    )
 }
 
-async fn serve<L: bus::Log>(listener: TcpListener, protocol: Protocol, collector: Collector<L>, stop: CancellationToken) {
+async fn serve<L: bus::Log>(
+    listener: TcpListener,
+    protocol: Protocol,
+    collector: Collector<L>,
+    stop: CancellationToken,
+) {
     match protocol {
         Protocol::Grpc => collector.serve_grpc(listener, stop).await,
         Protocol::Http => collector.serve_http(listener, stop).await,
@@ -113,7 +152,10 @@ struct Forgetful;
 
 #[tonic::async_trait]
 impl TraceService for Forgetful {
-    async fn export(&self, request: Request<ExportTraceServiceRequest>) -> Result<Response<ExportTraceServiceResponse>, Status> {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         drop(request);
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
