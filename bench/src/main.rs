@@ -20,12 +20,17 @@ struct Cli {
 enum Verb {
     /// Send a corpus to a receiver
     Load(bench::load::Plan),
+    /// Fill a shard with open traces and say what they hold
+    #[command(hide = true)]
+    OpenTraces { n_traces: u64 },
 }
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    if let Some(Verb::Load(plan)) = cli.verb {
-        return bench::load::generate(plan);
+    match cli.verb {
+        Some(Verb::Load(plan)) => return bench::load::generate(plan),
+        Some(Verb::OpenTraces { n_traces }) => return bench::section::open_traces(n_traces),
+        None => {}
     }
     let sections = if cli.sections.is_empty() {
         Section::ALL.to_vec()

@@ -9,6 +9,8 @@ mod shard;
 mod walk;
 mod whole;
 
+pub use shard::open_traces;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -95,6 +97,18 @@ impl Section {
             Self::Overload => overload::run(settings),
         }
     }
+}
+
+/// Runs a verb of this program in a process with memory of its own; it prints for itself.
+fn in_own_process(arguments: &[&str]) -> anyhow::Result<()> {
+    let status = std::process::Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .status()?;
+    anyhow::ensure!(
+        status.success(),
+        "{arguments:?} in a process of its own ended with {status}"
+    );
+    Ok(())
 }
 
 /// Says that a section could not be measured, and why.

@@ -26,6 +26,9 @@ const SPANS_PER_S: u64 = 20_000;
 /// Open traces of the memory table, and spans of each.
 const OPEN_TRACES: u64 = 1_000_000;
 const OPEN_TRACE_SPANS: u64 = 12;
+/// A small corpus of small requests, repeated with new ids: making it leaves little free memory behind.
+const OPEN_CORPUS_SPANS: u64 = 60_000;
+const OPEN_REQUEST_SPANS: usize = 64;
 /// Shard time in which they arrive: less than the quiet after a root, so none is settled.
 const OPEN_WITHIN_MS: u64 = 1_500;
 const PARTITION_MEMORY_BYTES: u64 = 8 << 30;
@@ -67,7 +70,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     table.note("shard: dedupe, walk, fold, settle, decide, seal; the release's default rules; without the shell that reads the log and writes blocks");
     table.print()?;
-    open_traces(settings.scaled(OPEN_TRACES))
+    super::in_own_process(&["open-traces", &settings.scaled(OPEN_TRACES).to_string()])
 }
 
 fn compare(corpus: &Corpus, rounds: usize) -> anyhow::Result<[Samples; 3]> {
@@ -121,14 +124,17 @@ fn fold(records: &[Record]) -> anyhow::Result<usize> {
     Ok(n_epochs)
 }
 
-/// Fills a shard with open traces and prints what they hold.
-fn open_traces(n_traces: u64) -> anyhow::Result<()> {
+/// Fills a shard with open traces and prints what they hold. For a process of its own: what was freed before would be used again and not be seen.
+///
+/// # Errors
+/// When the shard stops or stdout is closed.
+pub fn open_traces(n_traces: u64) -> anyhow::Result<()> {
     let n_spans = n_traces * OPEN_TRACE_SPANS;
     let spec = Spec {
         trace_spans: TraceSpans::Exactly(OPEN_TRACE_SPANS as usize),
-        ..Spec::shop(512)
+        ..Spec::shop(OPEN_REQUEST_SPANS)
     };
-    let mut corpus = Corpus::of_whole_traces(spec, n_spans.min(240_000));
+    let mut corpus = Corpus::of_whole_traces(spec, n_spans.min(OPEN_CORPUS_SPANS));
     let mut maker = Maker::new(n_spans * 1_000 / OPEN_WITHIN_MS);
     let mut shard = Shard::new(OF, 1);
     shard.apply(&maker.roomy_policy())?;
