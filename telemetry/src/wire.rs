@@ -18,6 +18,7 @@ mod write;
 
 pub use fault::WalkError;
 pub use limit::{Rejected, WalkLimits};
+pub use locate::RecordSpans;
 pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,
     TracesView,

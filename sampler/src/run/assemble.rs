@@ -4,7 +4,7 @@
 
 use bus::{Log, LogError, Offset, Record, TopicPartition};
 use bytes::Bytes;
-use telemetry::wire::{SpanPlace, TraceWriter};
+use telemetry::wire::{RecordSpans, SpanPlace, TraceWriter};
 
 use crate::shard::SpanRef;
 
@@ -39,7 +39,8 @@ pub(crate) async fn assemble<L: Log>(
     for (index, spans) in traces.iter().enumerate() {
         wanted.extend(spans.iter().map(|span| (span.offset, index, span.place)));
     }
-    wanted.sort_by_key(|(offset, ..)| *offset); // stable: within a record the order of arrival stays
+    // Within a record the order of the spans in it, which is the order of arrival, so that it is read in one pass.
+    wanted.sort_unstable_by_key(|(offset, index, place)| (*offset, place.start, *index));
     let mut writers: Vec<TraceWriter> = Vec::new();
     writers.resize_with(traces.len(), TraceWriter::new);
     let mut rest = wanted.into_iter().peekable();
@@ -111,21 +112,24 @@ fn push_all(
     batch: &[Wanted],
 ) -> Result<Vec<TraceWriter>, AssembleError> {
     let mut records = records.iter().peekable();
-    for (offset, index, place) in batch {
-        while records.next_if(|record| record.offset < *offset).is_some() {}
-        let no_span = |cause: String| AssembleError::NoSpan {
-            offset: *offset,
-            cause,
-        };
-        let Some(record) = records.peek().filter(|record| record.offset == *offset) else {
+    for wanted in batch.chunk_by(|(a, ..), (b, ..)| a == b) {
+        let offset = wanted.first().expect("a chunk has an entry").0;
+        while records.next_if(|record| record.offset < offset).is_some() {}
+        let Some(record) = records.peek().filter(|record| record.offset == offset) else {
             continue; // gone from the log
         };
-        let writer = writers
-            .get_mut(*index)
-            .expect("an index of a trace that was asked for");
-        writer
-            .push_at(&record.payload, *place)
-            .map_err(|error| no_span(error.to_string()))?;
+        let mut spans = RecordSpans::new(&record.payload);
+        for (_, index, place) in wanted {
+            let writer = writers
+                .get_mut(*index)
+                .expect("an index of a trace that was asked for");
+            writer
+                .push_from(&mut spans, *place)
+                .map_err(|error| AssembleError::NoSpan {
+                    offset,
+                    cause: error.to_string(),
+                })?;
+        }
     }
     Ok(writers)
 }

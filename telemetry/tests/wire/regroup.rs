@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
-use telemetry::wire::{Regroup, TraceWalker, TraceWriter, WalkLimits};
+use telemetry::wire::{RecordSpans, Regroup, SpanPlace, TraceWalker, TraceWriter, WalkLimits};
 
 use crate::oracle::generate::{Seed, traces};
 use crate::oracle::rebuild::{Sent, expected};
@@ -82,4 +82,52 @@ fn a_trace_of_several_records_keeps_every_field() {
 fn sorted(mut spans: Vec<Sent>) -> Vec<Sent> {
     spans.sort_by_key(|sent| format!("{:?}", sent.span));
     spans
+}
+
+#[test]
+fn spans_of_a_record_are_found_in_any_order_and_strangers_are_not() {
+    let mut walker = TraceWalker::new();
+    for seed in 0..500 {
+        let request = traces(&mut Seed(seed)).encode_to_vec();
+        let view = walker
+            .walk(&request, &WalkLimits::trusted())
+            .expect("valid");
+        let places: Vec<SpanPlace> = view.spans().map(|span| span.place()).collect();
+        let reversed = places.iter().rev().copied().collect();
+        let twice = places.iter().chain(&places).copied().collect();
+        for order in [places.clone(), reversed, twice] {
+            let (mut alone, mut together) = (TraceWriter::new(), TraceWriter::new());
+            let mut record = RecordSpans::new(&request);
+            for place in order {
+                for stranger in strangers(place) {
+                    assert!(together.push_from(&mut record, stranger).is_err());
+                }
+                alone.push_at(&request, place).expect("it is there");
+                together.push_from(&mut record, place).expect("it is there");
+            }
+            assert_eq!(together.finish(), alone.finish(), "seed {seed}");
+        }
+    }
+}
+
+/// Places near a span where there is none.
+fn strangers(place: SpanPlace) -> [SpanPlace; 4] {
+    [
+        SpanPlace {
+            len: place.len + 1,
+            ..place
+        },
+        SpanPlace {
+            start: place.start + 1,
+            ..place
+        },
+        SpanPlace {
+            scope_spans_start: place.scope_spans_start + 1,
+            ..place
+        },
+        SpanPlace {
+            resource_spans_start: place.resource_spans_start + 1,
+            ..place
+        },
+    ]
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::field::{resource_spans, scope_spans};
-use super::super::locate::Located;
-use super::super::proto::{DEPTH_MAX, Extent, Reader, delimited_len, put_delimited};
+use super::super::locate::RecordSpans;
+use super::super::proto::{delimited_len, put_delimited};
 use super::super::trace::{SpanPlace, SpanView};
 use super::super::walk::NoSpan;
 
@@ -15,9 +15,15 @@ pub struct TraceWriter {
     resources: Groups,
     /// Parallel to `resources`.
     scopes: Vec<Groups>,
-    /// Resource or scope of the span being pushed, with its schema URL, as fields.
-    resource_head: Vec<u8>,
-    scope_head: Vec<u8>,
+    /// Used again from span to span.
+    heads: Heads,
+}
+
+/// Resource and scope of a span, each with its schema URL, as fields.
+#[derive(Debug, Default)]
+struct Heads {
+    resource: Vec<u8>,
+    scope: Vec<u8>,
 }
 
 /// Groups of what stands under equal heads.
@@ -69,49 +75,50 @@ impl TraceWriter {
     /// Adds a span.
     pub fn push(&mut self, span: &SpanView<'_>) {
         let (resource, scope) = (span.resource(), span.scope());
-        put_head(
-            resource.bytes(),
-            resource.schema_url(),
-            &mut self.resource_head,
-        );
-        put_head(scope.bytes(), scope.schema_url(), &mut self.scope_head);
-        put_delimited(self.spans(), scope_spans::SPANS >> 3, span.bytes());
+        let mut heads = std::mem::take(&mut self.heads);
+        put_head(resource.bytes(), resource.schema_url(), &mut heads.resource);
+        put_head(scope.bytes(), scope.schema_url(), &mut heads.scope);
+        let spans = self.spans(&heads.resource, &heads.scope);
+        put_delimited(spans, scope_spans::SPANS >> 3, span.bytes());
+        self.heads = heads;
     }
 
-    /// Adds the span at `place` of a record's payload, as the bytes there are.
+    /// Adds the span at `place` of a record's payload, as the bytes there are. Several spans of a payload cost less by
+    /// [`TraceWriter::push_from`].
     ///
     /// # Errors
     /// When there is no span.
     pub fn push_at(&mut self, record_payload: &[u8], place: SpanPlace) -> Result<(), NoSpan> {
-        let located = Located::find(record_payload, place).ok_or(NoSpan {
+        self.push_from(&mut RecordSpans::new(record_payload), place)
+    }
+
+    /// Adds the span at `place` of a record, as the bytes there are.
+    ///
+    /// # Errors
+    /// When there is no span.
+    pub fn push_from(
+        &mut self,
+        record: &mut RecordSpans<'_>,
+        place: SpanPlace,
+    ) -> Result<(), NoSpan> {
+        let span = record.find(place).ok_or(NoSpan {
             place,
-            n_bytes: record_payload.len(),
+            n_bytes: record.bytes.len(),
         })?;
-        copy_all_but(
-            record_payload,
-            located.resource_spans,
-            resource_spans::SCOPE_SPANS,
-            &mut self.resource_head,
-        );
-        copy_all_but(
-            record_payload,
-            located.scope_spans,
-            scope_spans::SPANS,
-            &mut self.scope_head,
-        );
-        let span = located.span_field.of(record_payload);
-        self.spans().extend_from_slice(span);
+        let bytes = span.of(record.bytes);
+        self.spans(record.resource_head(), record.scope_head())
+            .extend_from_slice(bytes);
         Ok(())
     }
 
-    /// Where spans with the present heads go.
-    fn spans(&mut self) -> &mut Vec<u8> {
-        let resource = self.resources.find_or_add(&self.resource_head);
+    /// Where spans with these heads go.
+    fn spans(&mut self, resource_head: &[u8], scope_head: &[u8]) -> &mut Vec<u8> {
+        let resource = self.resources.find_or_add(resource_head);
         if self.scopes.len() <= resource {
             self.scopes.resize_with(resource + 1, Groups::default);
         }
         let scopes = self.scopes.get_mut(resource).expect("made above");
-        let scope = scopes.find_or_add(&self.scope_head);
+        let scope = scopes.find_or_add(scope_head);
         &mut scopes
             .groups
             .get_mut(scope)
@@ -157,23 +164,5 @@ fn put_head(body: Option<&[u8]>, schema_url: &str, head: &mut Vec<u8>) {
     }
     if !schema_url.is_empty() {
         put_delimited(head, resource_spans::SCHEMA_URL >> 3, schema_url.as_bytes());
-    }
-}
-
-/// All fields of the message at `around` but those with this key.
-fn copy_all_but(bytes: &[u8], around: Extent, key: u64, head: &mut Vec<u8>) {
-    head.clear();
-    let mut reader = Reader::within(bytes, around);
-    while !reader.is_at_end() {
-        let start = reader.at();
-        let Ok(found) = reader.varint() else {
-            break;
-        };
-        if reader.skip(found, DEPTH_MAX).is_err() {
-            break;
-        }
-        if found != key {
-            head.extend_from_slice(reader.since(start));
-        }
     }
 }
