@@ -4,10 +4,16 @@
 //! This crate knows nothing of spans, HTTP or samplers.
 
 pub mod chunk;
+pub mod head;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
+pub mod matching;
 pub mod points;
+pub mod row;
+pub mod series;
+pub mod symbols;
+pub mod window;
 
 pub use histogram::{Buckets, Histogram, ResetHint};
 pub use labels::Labels;

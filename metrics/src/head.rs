@@ -1,0 +1,347 @@
+//! The head: what the open block has so far. In: series and points, in order of records. Out: points of a range for queries, and rows for the seal.
+//!
+//! Points lie in flat lists, each with the place of the one before it of its series, so that a sample costs 20 B and no allocation of its own.
+//! Nothing here reads a clock, and no answer depends on a hash map's order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use telemetry::Tenant;
+
+use crate::histogram::Histogram;
+use crate::row::{Exemplar, Metadata, Row};
+use crate::series::{Asked, Kind, NONE, SeriesId, SeriesTable};
+use crate::window::collapse;
+use crate::{Matcher, Value, Window};
+
+/// What points count in the memory formula, in bytes; a histogram counts its buckets as well.
+pub const SAMPLE_BYTES: u64 = 20;
+pub const WINDOW_BYTES: u64 = 48;
+pub const HISTOGRAM_BYTES: u64 = 160;
+pub const BUCKET_BYTES: u64 = 8;
+pub const EXEMPLAR_BYTES: u64 = 96;
+pub const METADATA_BYTES: u64 = 96;
+
+/// Exemplars of a tenant in one block; more are dropped, the later ones.
+pub const EXEMPLARS_MAX: usize = 65_536;
+/// Metrics of a tenant whose metadata one block keeps.
+pub const METADATA_MAX: usize = 16_384;
+
+/// How many series there may be; from the limits in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    pub series_max: usize,
+    pub metric_series_max: usize,
+}
+
+/// What the open block of a partition has of every tenant.
+#[derive(Debug, Default)]
+pub struct Head {
+    tenants: BTreeMap<Tenant, TenantHead>,
+}
+
+/// What it has of one tenant.
+#[derive(Debug, Default)]
+pub struct TenantHead {
+    series: SeriesTable,
+    floats: Floats,
+    histograms: Vec<Point<(i64, Arc<Histogram>)>>,
+    windows: Vec<Point<Window>>,
+    exemplars: Vec<Exemplar<SeriesId>>,
+    metadata: BTreeMap<String, Metadata>,
+    bytes: u64,
+}
+
+/// Columns, so that a sample is 20 B and not 24.
+#[derive(Debug, Default)]
+struct Floats {
+    times: Vec<i64>,
+    values: Vec<f64>,
+    previous: Vec<u32>,
+}
+
+/// A point and the place of the one before it of its series.
+#[derive(Debug)]
+struct Point<T> {
+    previous: u32,
+    what: T,
+}
+
+impl Head {
+    /// Memory of everything, by formula.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.tenants.values().map(TenantHead::bytes).sum()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tenants.values().all(TenantHead::is_empty)
+    }
+
+    #[must_use]
+    pub fn get(&self, tenant: &Tenant) -> Option<&TenantHead> {
+        self.tenants.get(tenant)
+    }
+
+    pub fn get_mut(&mut self, tenant: &Tenant) -> &mut TenantHead {
+        if !self.tenants.contains_key(tenant) {
+            self.tenants.insert(tenant.clone(), TenantHead::default());
+        }
+        self.tenants
+            .get_mut(tenant)
+            .expect("inserted if it was not there")
+    }
+
+    /// Tenants that have something, in order of name.
+    pub fn tenants(&self) -> impl Iterator<Item = (&Tenant, &TenantHead)> {
+        self.tenants.iter().filter(|(_, head)| !head.is_empty())
+    }
+}
+
+fn place(len: usize) -> u32 {
+    u32::try_from(len).expect("a head is sealed before it has 2^32 points")
+}
+
+fn histogram_bytes(histogram: &Histogram) -> u64 {
+    let n_buckets = histogram.positive.counts.len()
+        + histogram.negative.counts.len()
+        + histogram.custom_bounds.len();
+    HISTOGRAM_BYTES + BUCKET_BYTES * n_buckets as u64
+}
+
+impl TenantHead {
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.series.bytes() + self.bytes
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty() && self.metadata.is_empty()
+    }
+
+    #[must_use]
+    pub fn n_series(&self) -> usize {
+        self.series.len()
+    }
+
+    #[must_use]
+    pub fn series(&self) -> &SeriesTable {
+        &self.series
+    }
+
+    /// The series with these labels (sorted, no value empty); none if a cap does not allow a new one.
+    pub fn series_of(
+        &mut self,
+        labels: &[(&str, &str)],
+        kind: Kind,
+        caps: Caps,
+    ) -> Option<SeriesId> {
+        let allowed = |all, of_metric| all < caps.series_max && of_metric < caps.metric_series_max;
+        match self.series.ask(labels, kind, allowed) {
+            Asked::Known(id) | Asked::New(id) => Some(id),
+            Asked::Full => None,
+        }
+    }
+
+    /// The same without a cap: for the overflow series, of which a metric has one.
+    pub fn series_beyond(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+        let caps = Caps {
+            series_max: usize::MAX,
+            metric_series_max: usize::MAX,
+        };
+        self.series_of(labels, kind, caps)
+    }
+
+    pub fn push_float(&mut self, id: SeriesId, unix_ms: i64, value: f64) {
+        let at = place(self.floats.times.len());
+        let last = &mut self.series.last_mut(id).float;
+        self.floats.previous.push(*last);
+        *last = at;
+        self.floats.times.push(unix_ms);
+        self.floats.values.push(value);
+        self.bytes += SAMPLE_BYTES;
+    }
+
+    pub fn push_histogram(&mut self, id: SeriesId, unix_ms: i64, value: Arc<Histogram>) {
+        let at = place(self.histograms.len());
+        self.bytes += histogram_bytes(&value);
+        let last = &mut self.series.last_mut(id).histogram;
+        self.histograms.push(Point {
+            previous: *last,
+            what: (unix_ms, value),
+        });
+        *last = at;
+    }
+
+    pub fn push_window(&mut self, id: SeriesId, window: Window) {
+        let at = place(self.windows.len());
+        self.bytes += WINDOW_BYTES;
+        if let Value::Histogram(histogram) = &window.value {
+            self.bytes += histogram_bytes(histogram);
+        }
+        let last = &mut self.series.last_mut(id).window;
+        self.windows.push(Point {
+            previous: *last,
+            what: window,
+        });
+        *last = at;
+    }
+
+    /// False if there are too many already.
+    pub fn push_exemplar(&mut self, exemplar: Exemplar<SeriesId>) -> bool {
+        if self.exemplars.len() >= EXEMPLARS_MAX {
+            return false;
+        }
+        self.bytes += EXEMPLAR_BYTES + exemplar.text_bytes();
+        self.exemplars.push(exemplar);
+        true
+    }
+
+    /// What a metric is, as it was said last.
+    pub fn put_metadata(&mut self, metric: &str, metadata: Metadata) {
+        if let Some(known) = self.metadata.get_mut(metric) {
+            if *known != metadata {
+                *known = metadata;
+            }
+        } else if self.metadata.len() < METADATA_MAX {
+            self.bytes += METADATA_BYTES + (metric.len() + metadata.help.len()) as u64;
+            self.metadata.insert(metric.to_owned(), metadata);
+        }
+    }
+
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, Metadata> {
+        &self.metadata
+    }
+
+    #[must_use]
+    pub fn exemplars(&self) -> &[Exemplar<SeriesId>] {
+        &self.exemplars
+    }
+
+    /// Series that all matchers agree with.
+    #[must_use]
+    pub fn select(&self, matchers: &[Matcher]) -> Vec<SeriesId> {
+        self.series.select(matchers)
+    }
+
+    /// A series with its points in (from, to]: times ascend strictly, the last of equal ones counts, windows of one span are added.
+    #[must_use]
+    pub fn row(&self, id: SeriesId, from_unix_ms: i64, to_unix_ms: i64) -> Row {
+        let last = self.series.last(id);
+        let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
+        let mut floats: Vec<(i64, f64)> = chain(last.float, |at| {
+            let at = at as usize;
+            Some((
+                *self.floats.previous.get(at)?,
+                (*self.floats.times.get(at)?, *self.floats.values.get(at)?),
+            ))
+        })
+        .filter(|(unix_ms, _)| inside(*unix_ms))
+        .collect();
+        let mut histograms: Vec<(i64, Arc<Histogram>)> = chain(last.histogram, |at| {
+            let point = self.histograms.get(at as usize)?;
+            Some((point.previous, &point.what))
+        })
+        .filter(|(unix_ms, _)| inside(*unix_ms))
+        .cloned()
+        .collect();
+        let mut windows: Vec<Window> = chain(last.window, |at| {
+            let point = self.windows.get(at as usize)?;
+            Some((point.previous, &point.what))
+        })
+        .filter(|window| inside(window.end_unix_ms))
+        .cloned()
+        .collect();
+        newest_of_each_time(&mut floats);
+        newest_of_each_time(&mut histograms);
+        windows.reverse(); // into the order of records
+        collapse(&mut windows);
+        Row {
+            kind: self.series.kind(id),
+            floats,
+            histograms,
+            windows,
+        }
+    }
+}
+
+/// Follows places from the newest point to the oldest.
+fn chain<T>(last: u32, at: impl Fn(u32) -> Option<(u32, T)>) -> impl Iterator<Item = T> {
+    let mut next = last;
+    std::iter::from_fn(move || {
+        if next == NONE {
+            return None;
+        }
+        let (previous, what) = at(next)?;
+        next = previous;
+        Some(what)
+    })
+}
+
+/// Points that come newest record first become ascending in time, the newest record's of each time.
+fn newest_of_each_time<T>(points: &mut Vec<(i64, T)>) {
+    if points.is_sorted_by(|(a, _), (b, _)| a > b) {
+        points.reverse();
+        return;
+    }
+    points.sort_by_key(|(unix_ms, _)| *unix_ms); // stable: the newest record stays first of its time
+    points.dedup_by_key(|(unix_ms, _)| *unix_ms);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPS: Caps = Caps {
+        series_max: 3,
+        metric_series_max: 2,
+    };
+
+    fn window(start: i64, end: i64, value: f64) -> Window {
+        Window {
+            start_unix_ms: start,
+            end_unix_ms: end,
+            value: Value::Float(value),
+        }
+    }
+
+    #[test]
+    fn points_come_back_in_order_of_time_and_the_newest_record_counts() {
+        let mut head = TenantHead::default();
+        let labels = [("__name__", "up")];
+        let id = head.series_of(&labels, Kind::Samples, CAPS).expect("room");
+        for (unix_ms, value) in [(30, 3.0), (10, 1.0), (20, 2.0), (10, 1.5), (30, 3.5)] {
+            head.push_float(id, unix_ms, value);
+        }
+        assert_eq!(
+            head.row(id, 0, 99).floats,
+            [(10, 1.5), (20, 2.0), (30, 3.5)]
+        );
+        assert_eq!(head.row(id, 10, 20).floats, [(20, 2.0)]);
+        let windows = head.series_of(&labels, Kind::Windows, CAPS).expect("room");
+        for (start, end, value) in [(10, 20, 1.0), (0, 10, 2.0), (10, 20, 4.0)] {
+            head.push_window(windows, window(start, end, value));
+        }
+        let row = head.row(windows, 0, 99);
+        assert_eq!(row.windows, [window(0, 10, 2.0), window(10, 20, 5.0)]);
+        assert_eq!(head.row(windows, 10, 99).windows, [window(10, 20, 5.0)]);
+    }
+
+    #[test]
+    fn caps_stop_new_series_and_not_known_ones() {
+        let mut head = TenantHead::default();
+        let mut ask = |metric: &str, job: &str| {
+            let labels = [("__name__", metric), ("job", job)];
+            head.series_of(&labels, Kind::Samples, CAPS).map(|id| id.0)
+        };
+        assert_eq!(ask("a", "1"), Some(0));
+        assert_eq!(ask("a", "2"), Some(1));
+        assert_eq!(ask("a", "3"), None, "two series a metric");
+        assert_eq!(ask("b", "1"), Some(2));
+        assert_eq!(ask("c", "1"), None, "three series in all");
+        assert_eq!(ask("a", "1"), Some(0));
+    }
+}
