@@ -34,6 +34,8 @@ impl Header {
             Kind::Otlp => 1,
             Kind::Tick => 2,
             Kind::Control => 3,
+            Kind::Derived => 4,
+            Kind::RemoteWrite1 => 5,
         };
         let tenant_bytes = u8::try_from(tenant.len()).expect("a tenant has at most 150 bytes");
         out.reserve(FIXED_BYTES + tenant.len());
@@ -68,6 +70,8 @@ impl Header {
             1 => Kind::Otlp,
             2 => Kind::Tick,
             3 => Kind::Control,
+            4 => Kind::Derived,
+            5 => Kind::RemoteWrite1,
             found => return Err(HeaderError::Kind { found }),
         };
         let flags = fields.u8().ok_or(short)?;
@@ -107,7 +111,7 @@ mod tests {
     prop_compose! {
         fn headers()(
             tenant in "[a-z0-9_]{1,150}",
-            kind in prop::sample::select(vec![Kind::Otlp, Kind::Tick, Kind::Control]),
+            kind in prop::sample::select(vec![Kind::Otlp, Kind::Tick, Kind::Control, Kind::Derived, Kind::RemoteWrite1]),
             unix_ms: i64, n_items: u32, hash: u128, part: u16, historic: bool,
         ) -> Header {
             Header {

@@ -46,7 +46,8 @@ struct Inner {
     config: KafkaConfig,
     producer: FutureProducer,
     /// Asks and commits for those who are no member.
-    outsider: BaseConsumer,
+    /// By topic: asks about offsets and commits for its group while nobody joined.
+    outsiders: HashMap<Topic, BaseConsumer>,
     fetcher: Fetcher,
     n_partitions: HashMap<Topic, u32>,
     /// Who joined: commits go through them, so that the group can refuse an owner that was replaced.
@@ -92,11 +93,15 @@ impl Kafka {
             error,
         };
         let producer: FutureProducer = client::producer(&kafka).create().map_err(client_error)?;
-        let outsider: BaseConsumer = client::outsider(&kafka).create().map_err(client_error)?;
         let fetcher = Fetcher::new(&kafka).map_err(client_error)?;
         let mut n_partitions = HashMap::new();
+        let mut outsiders = HashMap::new();
         for topic in Topic::ALL {
+            let outsider: BaseConsumer = client::reader(&kafka, topic)
+                .create()
+                .map_err(client_error)?;
             n_partitions.insert(topic, partitions_of(&outsider, &kafka, topic)?);
+            outsiders.insert(topic, outsider);
         }
         if let crate::config::Partitions::Fixed(wanted) = config.partitions
             && let Some(found) = n_partitions
@@ -114,7 +119,7 @@ impl Kafka {
         Ok(Self(Arc::new(Inner {
             config: kafka,
             producer,
-            outsider,
+            outsiders,
             fetcher,
             n_partitions,
             members: Mutex::default(),
@@ -169,6 +174,13 @@ impl Kafka {
         Ok(appended)
     }
 
+    fn outsider(&self, topic: Topic) -> &BaseConsumer {
+        self.0
+            .outsiders
+            .get(&topic)
+            .expect("each topic has one since the log was opened")
+    }
+
     /// Commits for the member of `topic`, or for nobody while none has joined.
     fn commit_now(&self, of: TopicPartition, commit: Commit) -> Result<(), LogError> {
         let mut list = TopicPartitionList::new();
@@ -181,7 +193,7 @@ impl Kafka {
         let member = self.0.members.lock().get(&of.topic).and_then(Weak::upgrade);
         let committed = match member {
             Some(member) => member.commit(&list, CommitMode::Sync),
-            None => self.0.outsider.commit(&list, CommitMode::Sync),
+            None => self.outsider(of.topic).commit(&list, CommitMode::Sync),
         };
         committed.map_err(|error| match error {
             KafkaError::ConsumerCommit(
@@ -199,8 +211,7 @@ impl Kafka {
         let name = client::name(&self.0.config, of.topic);
         list.add_partition(&name, of.partition.0 as i32);
         let found = self
-            .0
-            .outsider
+            .outsider(of.topic)
             .committed_offsets(list, ASK)
             .map_err(unavailable)?;
         let Some(place) = found.find_partition(&name, of.partition.0 as i32) else {
@@ -222,8 +233,7 @@ impl Kafka {
     fn begin(&self, of: TopicPartition, start: Start) -> Result<KafkaOffset, LogError> {
         let name = client::name(&self.0.config, of.topic);
         let (oldest, _) = self
-            .0
-            .outsider
+            .outsider(of.topic)
             .fetch_watermarks(&name, of.partition.0 as i32, ASK)
             .map_err(unavailable)?;
         let oldest = Offset(u64::try_from(oldest).unwrap_or(0));

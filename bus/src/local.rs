@@ -206,7 +206,7 @@ impl Log for Local {
 
     fn n_partitions(&self, topic: Topic) -> u32 {
         match topic {
-            Topic::Spans => self.0.segments.n_partitions,
+            Topic::Spans | Topic::Points => self.0.segments.n_partitions,
             Topic::DeadLetters => 1,
         }
     }

@@ -8,12 +8,16 @@ use crate::{Offset, TopicPartition};
 /// What a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// OTLP protobuf: `TracesData` in the topic of spans.
+    /// OTLP protobuf: `TracesData` in the topic of spans, `MetricsData` in that of points.
     Otlp,
     /// Nothing: an owner says that a second passed without a record.
     Tick,
     /// A change of what a machine does, such as a sampling policy.
     Control,
+    /// What an epoch of a partition of spans adds to the metrics (docs/formats/derived-record.md).
+    Derived,
+    /// Prometheus remote write 1.0: `prometheus.WriteRequest`, decompressed.
+    RemoteWrite1,
 }
 
 /// xxh3-128 of a whole decompressed request. With the part number it is the identity of a record: the same again is a re-send.
@@ -49,7 +53,7 @@ pub struct Draft {
 pub struct Record {
     pub of: TopicPartition,
     pub offset: Offset,
-    /// When the log took it (`t`): in the local log never below that of the record before.
+    /// When the log took it (`t`), by the log's wall clock: it goes back when that clock is set back.
     pub appended_at: RecordTime,
     pub header: Header,
     pub payload: Bytes,

@@ -7,19 +7,24 @@ use std::fmt;
 pub enum Topic {
     /// Accepted spans, by trace id.
     Spans,
+    /// Metrics as they were sent, by resource or series, and what was derived from spans.
+    Points,
     /// Records that could not be read, kept for an operator. One partition.
     DeadLetters,
 }
 
 impl Topic {
     /// Every topic there is.
-    pub const ALL: [Self; 2] = [Self::Spans, Self::DeadLetters];
+    pub const ALL: [Self; 3] = [Self::Spans, Self::Points, Self::DeadLetters];
+    /// Those that a machine reads, and of which nothing unread is deleted.
+    pub const READ: [Self; 2] = [Self::Spans, Self::Points];
 
     /// Its name in the log, without the prefix that a Kafka cluster may want.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Spans => "spans",
+            Self::Points => "points",
             Self::DeadLetters => "dlq",
         }
     }

@@ -606,6 +606,10 @@ impl Machine for Shard {
             Kind::Tick => {}
             Kind::Control => self.control(record)?,
             Kind::Otlp => self.take(record),
+            Kind::Derived | Kind::RemoteWrite1 => {
+                let reason = "a record of points among spans".to_owned();
+                self.dead_letter(record, record.header.n_items, reason);
+            }
         }
         Ok(sealed)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What one record moves shard time by at most, in ms.
 pub const STEP_MAX_MS: u64 = 10_000;
 
-/// When the log took a record: ms since the Unix epoch, by the log's clock, never going back within the local log.
+/// When the log took a record: ms since the Unix epoch, by the log's clock. It goes back when that clock is set back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RecordTime {
     pub unix_ms: i64,

@@ -125,6 +125,7 @@ fn expected(log: &[Record]) -> Expected {
                 let policy = Policy::parse(revision, text, 1).expect("the traffic's own policy");
                 late_window_ms = policy.limits.late_window.as_millis() as u64;
             }
+            Kind::Derived | Kind::RemoteWrite1 => unreachable!("the traffic sends spans alone"),
             Kind::Otlp => {
                 let n_items = u64::from(header.n_items);
                 *expected.accepted.entry(header.tenant.clone()).or_default() += n_items;

@@ -29,9 +29,8 @@ use crate::{for_each_seed, n_noticed};
 const N_PARTITIONS: u32 = 2;
 const STEP_MS: i64 = 100;
 const DECISION_WAIT_S: u64 = 4;
-/// Steps of the last life, in which nothing new comes: until everything is decided, sealed and stored. The host's clock may stand behind the log's last
-/// stamp after it stepped back, and shard time stands still until it has caught up (seed 855 of 1200 needs 55 s).
-const REST_STEPS: u64 = 1_000;
+/// Steps of the last life, in which nothing new comes: until everything is decided, sealed and stored.
+const REST_STEPS: u64 = 350;
 
 /// What is broken on purpose.
 #[derive(Clone, Copy, Default)]

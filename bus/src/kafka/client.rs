@@ -90,8 +90,3 @@ pub(crate) fn member(kafka: &Kafka, topic: Topic) -> ClientConfig {
 pub(crate) fn reader(kafka: &Kafka, topic: Topic) -> ClientConfig {
     consumer(kafka, &group(kafka, topic))
 }
-
-/// Asks about offsets and commits before anybody joined.
-pub(crate) fn outsider(kafka: &Kafka) -> ClientConfig {
-    consumer(kafka, &group(kafka, Topic::Spans))
-}

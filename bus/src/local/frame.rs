@@ -98,6 +98,7 @@ pub(crate) fn topic_number(topic: Topic) -> u8 {
     match topic {
         Topic::Spans => 1,
         Topic::DeadLetters => 2,
+        Topic::Points => 3,
     }
 }
 
@@ -105,6 +106,7 @@ pub(crate) fn topic_of(number: u8) -> Option<Topic> {
     match number {
         1 => Some(Topic::Spans),
         2 => Some(Topic::DeadLetters),
+        3 => Some(Topic::Points),
         _ => None,
     }
 }
@@ -119,7 +121,7 @@ mod tests {
         fn heads()(
             address: u64, unix_ms: i64, body_crc: u32, header_bytes in 0..=HEADER_BYTES_MAX as u16,
             payload_bytes in 0..=PAYLOAD_BYTES_MAX as u32, partition: u32,
-            topic in prop::sample::select(vec![Topic::Spans, Topic::DeadLetters]),
+            topic in prop::sample::select(Topic::ALL.to_vec()),
         ) -> Head {
             let of = TopicPartition { topic, partition: Partition(partition) };
             Head { address, appended_at: RecordTime { unix_ms }, of, header_bytes, payload_bytes, body_crc }

@@ -272,7 +272,7 @@ fn add_all(
         let base = candidate.segment.base;
         let stamped = candidate.head.map_or(tail.stamped, |head| head.stamped);
         candidate.segment.stamped = stamped;
-        tail.stamped = tail.stamped.max(stamped);
+        tail.stamped = stamped;
         let capacity_bytes = candidate
             .head
             .map_or(config.segment_bytes_max, |head| head.capacity_bytes);
@@ -291,7 +291,7 @@ fn add_all(
             None => {
                 let scan = scan(&candidate.segment, candidate.file_bytes, segments.salt())?;
                 scan.report_holes(segments, &candidate.segment);
-                tail.stamped = tail.stamped.max(scan.stamped.unwrap_or(tail.stamped));
+                tail.stamped = scan.stamped.unwrap_or(tail.stamped);
                 scan.end.unwrap_or(candidate.segment.first())
             }
         };

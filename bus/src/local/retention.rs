@@ -14,6 +14,8 @@ use crate::{Config, Partition, Topic, TopicPartition};
 const JUMP_MS: i64 = 3_600_000;
 /// Readings that must agree before it is.
 const READINGS: u32 = 3;
+/// One segment makes what lies before it older by this part of the retention at most: a quiet log keeps as many segments.
+const AGE_STEPS_MIN: i64 = 8;
 /// Time between two readings that count.
 const READINGS_APART: Duration = Duration::from_secs(60);
 
@@ -64,14 +66,15 @@ impl Retention {
     pub(crate) fn enforce(&mut self) {
         let now = self.steady.read(self.clock.wall(), self.clock.monotonic());
         let all = self.segments.all();
-        let Some(kept_from) = self.kept_from(&all) else {
+        let ages_ms = ages_ms(&all, now, self.age_ms_max / AGE_STEPS_MIN);
+        let Some(kept_ms) = self.kept_ms(&all, &ages_ms) else {
             return;
         };
         let mut log_bytes: u64 = all.iter().map(|segment| segment.end() - segment.base).sum();
-        for (segment, next) in all.iter().zip(all.iter().skip(1)) {
-            let last_ms = next.stamped.unix_ms;
-            let too_old = last_ms < now.unix_ms.saturating_sub(self.age_ms_max);
-            if !(too_old || log_bytes > self.bytes_max) || last_ms >= kept_from.unix_ms {
+        // The last record of a segment is as old as the beginning of the next one.
+        for (segment, &last_ms) in all.iter().zip(ages_ms.iter().skip(1)) {
+            let too_old = last_ms > self.age_ms_max;
+            if !(too_old || log_bytes > self.bytes_max) || last_ms <= kept_ms {
                 return;
             }
             if let Err(error) = self.segments.disk.remove(&segment.name()) {
@@ -85,23 +88,45 @@ impl Retention {
         }
     }
 
-    /// Time before which no reader of spans reads again; none while a partition was never committed.
-    fn kept_from(&self, all: &[Arc<Segment>]) -> Option<RecordTime> {
-        let committed = |n| {
-            let of = TopicPartition {
-                topic: Topic::Spans,
+    /// Age up to which a record may be read again; none while a partition was never committed.
+    fn kept_ms(&self, all: &[Arc<Segment>], ages_ms: &[i64]) -> Option<i64> {
+        let every = |topic| {
+            (0..self.segments.n_partitions).map(move |n| TopicPartition {
+                topic,
                 partition: Partition(n),
-            };
-            self.offsets.committed(of).map(|commit| commit.offset.0)
+            })
         };
-        let oldest = (0..self.segments.n_partitions)
-            .map(committed)
+        let committed = Topic::READ
+            .into_iter()
+            .flat_map(every)
+            .map(|of| self.offsets.committed(of).map(|commit| commit.offset.0))
             .collect::<Option<Vec<_>>>()?;
-        let oldest = oldest.into_iter().min()?;
-        let unread = all.iter().rev().find(|segment| segment.base <= oldest)?;
-        let unix_ms = unread.stamped.unix_ms.saturating_sub(self.keep_read_ms);
-        Some(RecordTime { unix_ms })
+        let oldest = committed.into_iter().min()?;
+        let unread = all.iter().rposition(|segment| segment.base <= oldest)?;
+        Some(ages_ms.get(unread)?.saturating_add(self.keep_read_ms))
     }
+}
+
+/// How long ago each segment began. Stamps follow a clock that was set ahead or back, so ages are summed from segment to segment, where a step back
+/// counts nothing and one forward `step_ms_max` at most: what a wrong clock adds to an age is that.
+fn ages_ms(all: &[Arc<Segment>], now: RecordTime, step_ms_max: i64) -> Vec<i64> {
+    let mut ages_ms = Vec::with_capacity(all.len());
+    let mut age_ms: i64 = 0;
+    let mut later = now;
+    for segment in all.iter().rev() {
+        let step_ms = later.unix_ms.saturating_sub(segment.stamped.unix_ms).max(0);
+        // The newest one is measured by the clock that was doubted already.
+        let is_newest = ages_ms.is_empty();
+        age_ms = age_ms.saturating_add(if is_newest {
+            step_ms
+        } else {
+            step_ms.min(step_ms_max)
+        });
+        ages_ms.push(age_ms);
+        later = segment.stamped;
+    }
+    ages_ms.reverse();
+    ages_ms
 }
 
 /// The wall clock, except that a jump forward is believed only when three readings, a minute apart, agree: deleting cannot be undone.

@@ -130,7 +130,7 @@ pub(crate) fn base_of(name: &str) -> Option<u64> {
 pub(crate) struct Segment {
     pub(crate) base: u64,
     pub(crate) file: DiskFile,
-    /// Newest append time given out before it.
+    /// Append time of the last record before it.
     pub(crate) stamped: RecordTime,
     /// Address at which its readable records end. Grows while it is written.
     end: AtomicU64,

@@ -167,7 +167,7 @@ impl LogWriter {
 
     /// Heads, headers and payloads of the batch into the buffer, as they will stand from `start` on.
     fn encode(&mut self, batch: &[Vec<Entry>], start: u64) -> Vec<Vec<Appended>> {
-        self.stamped = self.stamped.max(self.clock.wall());
+        self.stamped = self.clock.wall(); // Also when it was set back: shard time takes no step back, and must not stand still until it has caught up.
         self.buffer.clear();
         let mut at = start;
         let mut place = |entry: &Entry| {

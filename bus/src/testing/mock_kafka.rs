@@ -21,7 +21,12 @@ impl MockKafka {
     pub fn start(n_partitions: u32) -> KafkaResult<Self> {
         let cluster = MockCluster::new(1)?;
         let prefix = config::Kafka::default().topic_prefix;
-        for (topic, n) in [(Topic::Spans, n_partitions as i32), (Topic::DeadLetters, 1)] {
+        let n = n_partitions as i32;
+        for (topic, n) in [
+            (Topic::Spans, n),
+            (Topic::Points, n),
+            (Topic::DeadLetters, 1),
+        ] {
             cluster.create_topic(&format!("{prefix}{}", topic.name()), n, 1)?;
         }
         Ok(Self(cluster))

@@ -56,7 +56,13 @@ impl Kept {
             offset,
             end_offset: offset,
         };
-        log.commit(spans(partition), commit).await.expect("commits");
+        for topic in Topic::READ {
+            let of = TopicPartition {
+                topic,
+                partition: Partition(partition),
+            };
+            log.commit(of, commit).await.expect("commits");
+        }
     }
 
     /// How many records are left, all of them the newest.
@@ -118,6 +124,29 @@ async fn what_is_unread_or_may_be_read_again_stays() {
         (10..18).contains(&n_left),
         "over the size, 10 min behind the commit stay: {n_left}"
     );
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_for_a_while_makes_nothing_older() {
+    for wrong_ms in [400 * 24 * 60 * MINUTE_MS, -400 * 24 * 60 * MINUTE_MS] {
+        let mut kept = Kept::new();
+        let log = kept.open();
+        kept.append(&log, 20).await;
+        kept.clock.advance(wrong_ms);
+        kept.append(&log, 5).await;
+        kept.clock.advance(-wrong_ms);
+        kept.append(&log, 2).await;
+        for partition in 0..2 {
+            kept.commit(&log, partition, kept.offsets[26]).await;
+        }
+        assert_eq!(kept.n_left(&log).await, 27, "{wrong_ms} ms");
+        kept.append(&log, 100).await;
+        for partition in 0..2 {
+            kept.commit(&log, partition, kept.offsets[126]).await;
+        }
+        let n_left = kept.n_left(&log).await;
+        assert!(n_left < 110, "it is deleted in the end: {n_left}");
+    }
 }
 
 #[tokio::test]
