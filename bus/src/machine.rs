@@ -17,7 +17,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::log::BoxError;
-use crate::{Commit, Draft, LogError, Offset, PublishError, Record, TopicPartition};
+use crate::{Commit, Draft, LogError, Offset, Record, TopicPartition};
 
 pub use entry::{EntryError, LedgerEntry, Link, SeenRecord};
 pub use ledger::{Ledger, Sealing};
@@ -126,8 +126,6 @@ pub enum RunError {
     Effect(#[from] EffectError),
     #[error("reading or committing failed: {0}")]
     Log(#[from] LogError),
-    #[error("a tick or control record was not taken: {0}")]
-    Publish(#[from] PublishError),
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[source] BoxError),
     #[error("the ledger entry that ended at offset {0} is missing")]

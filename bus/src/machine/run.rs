@@ -33,7 +33,7 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
     } = taken;
     apply(pending, machine, effects, stop).await?;
     if at_end {
-        say(log, effects.control(machine)).await?;
+        say(log, effects.control(machine)).await;
     }
     let mut quiet_since = Instant::now();
     while !stop.is_cancelled() {
@@ -52,14 +52,14 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
                 Fetched::End => {
                     at_end = true;
                     quiet_since = Instant::now();
-                    say(log, effects.control(machine)).await?;
+                    say(log, effects.control(machine)).await;
                 }
             },
             () = sleep_until(quiet_since + TICK_AFTER), if at_end => {
-                let tick = Some(tick(of));
+                let said = effects.control(machine).or_else(|| Some(tick(of)));
                 #[cfg(feature = "testing")]
-                let tick = tick.filter(|_| effects.mutant() != super::mutant::Mutant::NoTicks);
-                say(log, tick).await?;
+                let said = said.filter(|_| effects.mutant() != super::mutant::Mutant::NoTicks);
+                say(log, said).await;
                 quiet_since = Instant::now();
             }
         }
@@ -97,11 +97,16 @@ async fn commit<L: Log, M: Machine, E: Effects<M>>(
     Ok(())
 }
 
-async fn say<L: Log>(log: &L, draft: Option<Draft>) -> Result<(), RunError> {
-    if let Some(draft) = draft {
-        log.append(vec![draft]).await?;
+/// Appends what the owner has to say. A log that takes nothing now (a full disk, absent brokers) is asked again a second later: shard time stands still
+/// meanwhile, and nothing else can have come.
+async fn say<L: Log>(log: &L, draft: Option<Draft>) {
+    let Some(draft) = draft else {
+        return;
+    };
+    let (of, kind) = (draft.to, draft.header.kind);
+    if let Err(error) = log.append(vec![draft]).await {
+        tracing::debug!(%of, ?kind, %error, "the log did not take what the owner says; it is said again");
     }
-    Ok(())
 }
 
 /// Says that a second passed without a record.
