@@ -12,15 +12,17 @@ pub const META_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlockKind {
     Traces,
+    Metrics,
 }
 
 impl BlockKind {
-    pub const ALL: [Self; 1] = [Self::Traces];
+    pub const ALL: [Self; 2] = [Self::Traces, Self::Metrics];
 
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
+            Self::Metrics => "metrics",
         }
     }
 }

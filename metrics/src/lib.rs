@@ -3,6 +3,7 @@
 //! In: records of the topic `points` (OTLP metrics, remote write, derived records). Out: series for a matcher and a range, and PromQL answers.
 //! This crate knows nothing of spans, HTTP or samplers.
 
+pub mod block;
 pub mod chunk;
 pub mod head;
 pub mod histogram;

@@ -149,11 +149,14 @@ impl Trailer {
 fn kind_code(kind: BlockKind) -> u8 {
     match kind {
         BlockKind::Traces => 1,
+        BlockKind::Metrics => 2,
     }
 }
 
 fn kind_of(code: u8) -> Option<BlockKind> {
-    (code == 1).then_some(BlockKind::Traces)
+    BlockKind::ALL
+        .into_iter()
+        .find(|kind| kind_code(*kind) == code)
 }
 
 /// What is left to read. Never indexes.

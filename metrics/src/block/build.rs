@@ -1,0 +1,503 @@
+//! Building a block: rows come in order of series, each is encoded as it comes; the index is put in order at the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blocks::ContentHash;
+use bytes::Bytes;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::layout::{self, N_SECTIONS};
+use super::{BuildError, Meta};
+use crate::chunk::bytes::{put_bytes, put_varint, put_zigzag};
+use crate::chunk::{Effort, POINTS_MAX, floats, histograms, ints};
+use crate::histogram::Histogram;
+use crate::labels::NAME;
+use crate::row::{Exemplar, Metadata, Row};
+use crate::series::Kind;
+use crate::symbols::Symbols;
+use crate::{Value, Window};
+
+/// Bytes of chunks after which a page ends with its series.
+pub(super) const PAGE_BYTES: usize = 16 << 10;
+pub(super) const EXEMPLARS_MAX: usize = 1 << 20;
+pub(super) const METADATA_MAX: usize = 65_536;
+
+/// Sorts of chunks, by number.
+pub(super) const FLOATS: usize = 0;
+pub(super) const HISTOGRAMS: usize = 1;
+pub(super) const FLOAT_WINDOWS: usize = 2;
+pub(super) const HISTOGRAM_WINDOWS: usize = 3;
+pub(super) const N_SORTS: usize = 4;
+
+/// A block that is not stored yet.
+#[derive(Debug, Clone)]
+pub struct Built {
+    pub body: Bytes,
+    pub content: ContentHash,
+    /// Counts and range of time are filled in; the rest is its maker's.
+    pub meta: Meta,
+}
+
+/// Takes rows in order of (metric, labels, kind), no two equal.
+pub struct BlockBuilder {
+    effort: Effort,
+    symbols: Symbols,
+    shapes: Shapes,
+    kinds: Vec<i64>,
+    times: Times,
+    sorts: [ChunkList; N_SORTS],
+    chunks: Vec<u8>,
+    pages: Pages,
+    hash: Xxh3,
+    scratch: Vec<u8>,
+    exemplars: Vec<Exemplar<u32>>,
+    metadata: BTreeMap<String, Metadata>,
+    n_points: u64,
+    time_range: Option<(i64, i64)>,
+}
+
+/// Lists of label names, and the values of their series, as symbols in order of first use.
+#[derive(Default)]
+struct Shapes {
+    numbers: BTreeMap<Vec<u32>, u32>,
+    names: Vec<Vec<u32>>,
+    /// By shape, by label.
+    values: Vec<Vec<Vec<u32>>>,
+    of_series: Vec<i64>,
+}
+
+/// Time columns, each once.
+#[derive(Default)]
+struct Times {
+    bytes: Vec<u8>,
+    numbers: BTreeMap<u128, u32>,
+    sizes: Vec<i64>,
+    points: Vec<i64>,
+    firsts: Vec<i64>,
+    spans: Vec<i64>,
+}
+
+#[derive(Default)]
+struct ChunkList {
+    series: Vec<i64>,
+    times: Vec<i64>,
+    sizes: Vec<i64>,
+}
+
+#[derive(Default)]
+struct Pages {
+    begin: usize,
+    sizes: Vec<i64>,
+    crcs: Vec<i64>,
+}
+
+impl BlockBuilder {
+    #[must_use]
+    pub fn new(effort: Effort) -> Self {
+        Self {
+            effort,
+            symbols: Symbols::default(),
+            shapes: Shapes::default(),
+            kinds: Vec::new(),
+            times: Times::default(),
+            sorts: Default::default(),
+            chunks: Vec::new(),
+            pages: Pages::default(),
+            hash: Xxh3::new(),
+            scratch: Vec::new(),
+            exemplars: Vec::new(),
+            metadata: BTreeMap::new(),
+            n_points: 0,
+            time_range: None,
+        }
+    }
+
+    #[must_use]
+    pub fn n_series(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Adds a series; returns its number.
+    pub fn push<'a>(
+        &mut self,
+        labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        row: &Row,
+    ) -> u32 {
+        let number = self.kinds.len() as u32;
+        self.hash_row(labels.clone(), row);
+        self.shapes.push(&mut self.symbols, labels);
+        self.kinds.push(row.kind as i64);
+        self.n_points += row.n_points() as u64;
+        self.push_floats(number, row);
+        self.push_histograms(number, row);
+        self.push_windows(number, row);
+        self.pages.end_if_full(&self.chunks);
+        number
+    }
+
+    fn push_floats(&mut self, series: u32, row: &Row) {
+        for points in row.floats.chunks(POINTS_MAX) {
+            let times: Vec<i64> = points.iter().map(|(unix_ms, _)| *unix_ms).collect();
+            let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
+            let begin = self.chunks.len();
+            floats::encode(&values, self.effort, &mut self.chunks);
+            self.end_chunk(FLOATS, series, &times, begin);
+        }
+    }
+
+    fn push_histograms(&mut self, series: u32, row: &Row) {
+        for points in row.histograms.chunks(POINTS_MAX) {
+            let times: Vec<i64> = points.iter().map(|(unix_ms, _)| *unix_ms).collect();
+            let values: Vec<Arc<Histogram>> = points.iter().map(|(_, h)| Arc::clone(h)).collect();
+            let begin = self.chunks.len();
+            histograms::encode(&values, self.effort, &mut self.chunks);
+            self.end_chunk(HISTOGRAMS, series, &times, begin);
+        }
+    }
+
+    fn push_windows(&mut self, series: u32, row: &Row) {
+        let of_floats: Vec<(&Window, f64)> = row
+            .windows
+            .iter()
+            .filter_map(|window| match &window.value {
+                Value::Float(value) => Some((window, *value)),
+                Value::Histogram(_) => None,
+            })
+            .collect();
+        for windows in of_floats.chunks(POINTS_MAX) {
+            let values: Vec<f64> = windows.iter().map(|(_, value)| *value).collect();
+            let (ends, begin) = self.begin_windows(windows.iter().map(|(window, _)| *window));
+            floats::encode(&values, self.effort, &mut self.chunks);
+            self.end_chunk(FLOAT_WINDOWS, series, &ends, begin);
+        }
+        let of_histograms: Vec<(&Window, &Arc<Histogram>)> = row
+            .windows
+            .iter()
+            .filter_map(|window| match &window.value {
+                Value::Float(_) => None,
+                Value::Histogram(value) => Some((window, value)),
+            })
+            .collect();
+        for windows in of_histograms.chunks(POINTS_MAX) {
+            let values: Vec<Arc<Histogram>> = windows.iter().map(|(_, h)| Arc::clone(h)).collect();
+            let (ends, begin) = self.begin_windows(windows.iter().map(|(window, _)| *window));
+            histograms::encode(&values, self.effort, &mut self.chunks);
+            self.end_chunk(HISTOGRAM_WINDOWS, series, &ends, begin);
+        }
+    }
+
+    /// Writes the lengths; returns the ends, and where the chunk began.
+    fn begin_windows<'a>(
+        &mut self,
+        windows: impl Iterator<Item = &'a Window>,
+    ) -> (Vec<i64>, usize) {
+        let begin = self.chunks.len();
+        let (ends, lengths): (Vec<i64>, Vec<i64>) = windows
+            .map(|window| {
+                let length = window.end_unix_ms.wrapping_sub(window.start_unix_ms);
+                (window.end_unix_ms, length)
+            })
+            .unzip();
+        ints::encode(&lengths, &mut self.chunks);
+        (ends, begin)
+    }
+
+    fn end_chunk(&mut self, sort: usize, series: u32, times: &[i64], begin: usize) {
+        if let (Some(first), Some(last)) = (times.first(), times.last()) {
+            let range = self.time_range.get_or_insert((*first, *last));
+            *range = (range.0.min(*first), range.1.max(*last));
+        }
+        let column = self.times.number(times);
+        let size = self.chunks.len() - begin;
+        if let Some(list) = self.sorts.get_mut(sort) {
+            list.series.push(i64::from(series));
+            list.times.push(i64::from(column));
+            list.sizes.push(size as i64);
+        }
+    }
+
+    /// Adds an exemplar of a series that was pushed.
+    pub fn push_exemplar(&mut self, exemplar: Exemplar<u32>) {
+        self.exemplars.push(exemplar);
+    }
+
+    pub fn put_metadata(&mut self, metric: &str, metadata: &Metadata) {
+        self.metadata.insert(metric.to_owned(), metadata.clone());
+    }
+
+    fn hash_row<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>, row: &Row) {
+        let out = &mut self.scratch;
+        out.clear();
+        out.push(row.kind as u8);
+        for (name, value) in labels {
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, value.as_bytes());
+        }
+        put_varint(out, row.n_points() as u64);
+        for (unix_ms, value) in &row.floats {
+            out.extend(unix_ms.to_le_bytes());
+            out.extend(value.to_bits().to_le_bytes());
+        }
+        for (unix_ms, histogram) in &row.histograms {
+            out.extend(unix_ms.to_le_bytes());
+            put_histogram(out, histogram);
+        }
+        for window in &row.windows {
+            out.extend(window.start_unix_ms.to_le_bytes());
+            out.extend(window.end_unix_ms.to_le_bytes());
+            match &window.value {
+                Value::Float(value) => out.extend(value.to_bits().to_le_bytes()),
+                Value::Histogram(histogram) => put_histogram(out, histogram),
+            }
+        }
+        self.hash.update(out);
+    }
+
+    /// # Errors
+    /// When a section is over its limit.
+    pub fn finish(mut self) -> Result<Built, BuildError> {
+        self.pages.end(&self.chunks);
+        let exemplars = self.encode_exemplars();
+        let metadata = self.encode_metadata();
+        self.hash.update(&exemplars);
+        self.hash.update(&metadata);
+        let mut ranks = vec![0u32; self.symbols.len()];
+        let order = self.symbols.sorted();
+        for (rank, symbol) in (0u32..).zip(&order) {
+            if let Some(slot) = ranks.get_mut(*symbol as usize) {
+                *slot = rank;
+            }
+        }
+        let n_series = self.kinds.len() as u32;
+        let mut sections: [Vec<u8>; N_SECTIONS] = Default::default();
+        let index = self.encode_chunk_index();
+        let parts = [
+            (layout::SYMBOLS, encode_symbols(&self.symbols, &order)),
+            (layout::SERIES, self.shapes.encode(&self.kinds, &ranks)),
+            (layout::TIMES, self.times.bytes),
+            (layout::CHUNK_INDEX, index),
+            (layout::CHUNKS, self.chunks),
+            (layout::EXEMPLARS, exemplars),
+            (layout::METADATA, metadata),
+        ];
+        for (idx, bytes) in parts {
+            if let Some(section) = sections.get_mut(idx) {
+                *section = bytes;
+            }
+        }
+        let (time_min_unix_ms, time_max_unix_ms) = self.time_range.unwrap_or((0, -1));
+        Ok(Built {
+            body: layout::join(sections, n_series, self.n_points)?,
+            content: ContentHash(self.hash.digest128()),
+            meta: Meta {
+                time_min_unix_ms,
+                time_max_unix_ms,
+                n_series: u64::from(n_series),
+                n_points: self.n_points,
+                ..Meta::default()
+            },
+        })
+    }
+
+    fn encode_exemplars(&mut self) -> Vec<u8> {
+        let key = |e: &Exemplar<u32>| (e.series, e.unix_ms, e.value.to_bits());
+        self.exemplars
+            .sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.labels.cmp(&b.labels)));
+        self.exemplars
+            .dedup_by(|a, b| key(a) == key(b) && a.labels == b.labels);
+        self.exemplars.truncate(EXEMPLARS_MAX);
+        let mut out = Vec::new();
+        put_varint(&mut out, self.exemplars.len() as u64);
+        for exemplar in &self.exemplars {
+            put_varint(&mut out, u64::from(exemplar.series));
+            put_zigzag(&mut out, exemplar.unix_ms);
+            out.extend(exemplar.value.to_bits().to_le_bytes());
+            put_varint(&mut out, exemplar.labels.len() as u64);
+            for (name, value) in &exemplar.labels {
+                put_bytes(&mut out, name.as_bytes());
+                put_bytes(&mut out, value.as_bytes());
+            }
+        }
+        out
+    }
+
+    fn encode_metadata(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, self.metadata.len().min(METADATA_MAX) as u64);
+        for (metric, metadata) in self.metadata.iter().take(METADATA_MAX) {
+            put_bytes(&mut out, metric.as_bytes());
+            out.push(metadata.kind.number());
+            put_bytes(&mut out, metadata.unit.as_bytes());
+            put_bytes(&mut out, metadata.help.as_bytes());
+        }
+        out
+    }
+
+    fn encode_chunk_index(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, self.times.sizes.len() as u64);
+        for column in [
+            &self.times.sizes,
+            &self.times.points,
+            &self.times.firsts,
+            &self.times.spans,
+        ] {
+            ints::encode(column, &mut out);
+        }
+        for list in &self.sorts {
+            put_varint(&mut out, list.series.len() as u64);
+            for column in [&list.series, &list.times, &list.sizes] {
+                ints::encode(column, &mut out);
+            }
+        }
+        put_varint(&mut out, self.pages.sizes.len() as u64);
+        ints::encode(&self.pages.sizes, &mut out);
+        ints::encode(&self.pages.crcs, &mut out);
+        out
+    }
+}
+
+fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
+    put_zigzag(out, i64::from(histogram.schema));
+    out.push(histogram.reset_hint as u8);
+    for value in [
+        histogram.zero_threshold,
+        histogram.zero_count,
+        histogram.count,
+        histogram.sum,
+    ] {
+        out.extend(value.to_bits().to_le_bytes());
+    }
+    for side in [&histogram.positive, &histogram.negative] {
+        put_zigzag(out, i64::from(side.offset));
+        put_varint(out, side.counts.len() as u64);
+        out.extend(side.counts.iter().flat_map(|c| c.to_bits().to_le_bytes()));
+    }
+    put_varint(out, histogram.custom_bounds.len() as u64);
+    let bounds = histogram.custom_bounds.iter();
+    out.extend(bounds.flat_map(|bound| bound.to_bits().to_le_bytes()));
+}
+
+fn encode_symbols(symbols: &Symbols, order: &[u32]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_varint(&mut out, order.len() as u64);
+    let mut before = "";
+    for symbol in order {
+        let text = symbols.get(*symbol);
+        let shared = text
+            .bytes()
+            .zip(before.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        put_varint(&mut out, shared as u64);
+        put_bytes(&mut out, text.as_bytes().get(shared..).unwrap_or_default());
+        before = text;
+    }
+    out
+}
+
+impl Shapes {
+    fn push<'a>(
+        &mut self,
+        symbols: &mut Symbols,
+        labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) {
+        let names: Vec<u32> = labels
+            .clone()
+            .map(|(name, _)| symbols.intern(name).0)
+            .collect();
+        let shape = match self.numbers.get(&names) {
+            Some(shape) => *shape,
+            None => {
+                let shape = self.names.len() as u32;
+                self.values.push(vec![Vec::new(); names.len()]);
+                self.names.push(names.clone());
+                self.numbers.insert(names, shape);
+                shape
+            }
+        };
+        self.of_series.push(i64::from(shape));
+        if let Some(columns) = self.values.get_mut(shape as usize) {
+            for (column, (_, value)) in columns.iter_mut().zip(labels) {
+                column.push(symbols.intern(value).0);
+            }
+        }
+    }
+
+    fn encode(&self, kinds: &[i64], ranks: &[u32]) -> Vec<u8> {
+        let rank = |symbol: u32| ranks.get(symbol as usize).copied().unwrap_or_default();
+        let mut out = Vec::new();
+        put_varint(&mut out, self.names.len() as u64);
+        for names in &self.names {
+            put_varint(&mut out, names.len() as u64);
+            for name in names {
+                put_varint(&mut out, u64::from(rank(*name)));
+            }
+        }
+        ints::encode(&self.of_series, &mut out);
+        ints::encode(kinds, &mut out);
+        for column in self.values.iter().flatten() {
+            let ranked: Vec<i64> = column.iter().map(|s| i64::from(rank(*s))).collect();
+            ints::encode(&ranked, &mut out);
+        }
+        out
+    }
+}
+
+impl Times {
+    /// The number of a column of times, written if it is new.
+    fn number(&mut self, times: &[i64]) -> u32 {
+        let mut key = Vec::with_capacity(size_of_val(times));
+        key.extend(times.iter().flat_map(|unix_ms| unix_ms.to_le_bytes()));
+        let key = xxh3_128(&key);
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number = self.sizes.len() as u32;
+        let begin = self.bytes.len();
+        ints::encode(times, &mut self.bytes);
+        let (first, last) = (
+            times.first().copied().unwrap_or_default(),
+            times.last().copied().unwrap_or_default(),
+        );
+        self.sizes.push((self.bytes.len() - begin) as i64);
+        self.points.push(times.len() as i64);
+        self.firsts.push(first);
+        self.spans.push(last.wrapping_sub(first));
+        self.numbers.insert(key, number);
+        number
+    }
+}
+
+impl Pages {
+    fn end_if_full(&mut self, chunks: &[u8]) {
+        if chunks.len() - self.begin >= PAGE_BYTES {
+            self.end(chunks);
+        }
+    }
+
+    fn end(&mut self, chunks: &[u8]) {
+        let page = chunks.get(self.begin..).unwrap_or_default();
+        if !page.is_empty() {
+            self.sizes.push(page.len() as i64);
+            self.crcs.push(i64::from(crc32c::crc32c(page)));
+            self.begin = chunks.len();
+        }
+    }
+}
+
+/// How series are ordered in a block: by metric, labels, kind.
+#[must_use]
+pub fn compare_series<'a>(
+    a: (impl Iterator<Item = (&'a str, &'a str)> + Clone, Kind),
+    b: (impl Iterator<Item = (&'a str, &'a str)> + Clone, Kind),
+) -> std::cmp::Ordering {
+    let metric_a = a.0.clone().find(|(name, _)| *name == NAME);
+    let metric_b = b.0.clone().find(|(name, _)| *name == NAME);
+    metric_a
+        .map(|(_, metric)| metric)
+        .cmp(&metric_b.map(|(_, metric)| metric))
+        .then_with(|| a.0.cmp(b.0))
+        .then_with(|| a.1.cmp(&b.1))
+}
