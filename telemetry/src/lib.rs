@@ -4,6 +4,8 @@
 //! This crate does no I/O, spawns nothing and reads no clock except through [`clock::Clock`], which shells hand around.
 
 pub mod clock;
+pub mod derived;
+pub mod histogram;
 pub mod id;
 pub mod partition;
 pub mod semconv;
