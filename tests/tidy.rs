@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure functions: no clock, randomness, I/O, async, nor order of a hash map.
-const PURE: &[&str] = &["sampler/src/shard", "sampler/src/policy"];
+const PURE: &[&str] = &["sampler/src/shard", "sampler/src/policy", "sampler/src/red"];
 
 /// What no pure module may name.
 const IMPURE: &[&str] = &[

@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod metrics;
 pub mod policy;
+pub mod red;
 pub mod run;
 pub mod shard;
 

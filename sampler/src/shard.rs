@@ -30,6 +30,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::Config;
 use crate::control::{Control, ControlError};
 use crate::policy::{self, Bucket, BucketKey, Candidate, Facts, Policy, Verdict};
+use crate::red::Red;
 use decisions::Decisions;
 use epoch::Epoch;
 use open::OpenTraces;
@@ -91,6 +92,7 @@ pub struct Shard {
     decided_new: Vec<DecidedTrace>,
     buckets: BTreeMap<BucketKey, Bucket>,
     epoch: Epoch,
+    red: Red,
     walker: Option<TraceWalker>,
     /// What a take-over waits to see again.
     awaited: takeover::Awaited,
@@ -123,6 +125,7 @@ impl Shard {
             decided_new: Vec::new(),
             buckets: BTreeMap::new(),
             epoch: Epoch::default(),
+            red: Red::default(),
             walker: Some(TraceWalker::new()),
             awaited: takeover::Awaited::default(),
             #[cfg(feature = "testing")]
@@ -152,6 +155,12 @@ impl Shard {
     #[must_use]
     pub fn n_open(&self) -> usize {
         self.open.n_traces()
+    }
+
+    /// What the spans of the epoch that is going on add to the metrics.
+    #[must_use]
+    pub fn red(&self) -> &Red {
+        &self.red
     }
 
     /// Memory of the open traces, by formula.
@@ -313,6 +322,7 @@ impl Shard {
         self.forget_policies(sealed_at);
         let totals = self.sorted_totals();
         let stage = self.stage_entry(totals.clone()).encode();
+        let previous_end = self.ledger.last_end();
         let entry = self.ledger.seal(Sealing {
             sealed_at,
             end_offset,
@@ -321,6 +331,7 @@ impl Shard {
         });
         SealedEpoch {
             partition: self.of.partition,
+            previous_end,
             end_offset,
             sealed_at,
             kept: std::mem::take(&mut self.epoch.kept),
@@ -328,6 +339,7 @@ impl Shard {
             totals,
             decided: self.epoch.take_decided(),
             n_late,
+            red: self.red.take(),
             entry,
         }
     }
@@ -489,7 +501,14 @@ impl Shard {
                 }
                 self.totals(tenant).accepted += view.n_spans() as u64;
                 let now = self.ledger.now();
+                self.red.begin_record();
                 for span in view.spans() {
+                    self.red.observe(
+                        &record.header.tenant,
+                        &span,
+                        record.appended_at,
+                        record.header.historic,
+                    );
                     self.fold(&span, record.offset, tenant, now);
                 }
             }

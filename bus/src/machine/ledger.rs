@@ -158,6 +158,12 @@ impl Ledger {
         entry
     }
 
+    /// Where the epoch that was sealed last ended; 0 before the first.
+    #[must_use]
+    pub fn last_end(&self) -> Offset {
+        self.chain.last().map_or(Offset(0), |link| link.end_offset)
+    }
+
     /// Remembers what the entries of a chain say, the newest last.
     pub fn restore(&mut self, entries: &[LedgerEntry]) {
         let Some(newest) = entries.last() else {

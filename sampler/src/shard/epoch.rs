@@ -8,13 +8,17 @@ use bus::{Commit, Offset, Partition};
 use telemetry::{ShardTime, Tenant, TraceId};
 use trace_store::Sampling;
 
+use crate::red::RedDeltas;
+
 use super::Settled;
 use super::trace::{Identity, SpanRef};
 
 /// What one epoch of a partition decided. A function of the log's prefix: two owners seal equal epochs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SealedEpoch {
     pub partition: Partition,
+    /// Where the epoch before it ended; 0 before the first.
+    pub previous_end: Offset,
     /// The record that closed it: with the partition, its name.
     pub end_offset: Offset,
     /// The second that ended it.
@@ -27,6 +31,8 @@ pub struct SealedEpoch {
     pub decided: Vec<Decided>,
     /// Spans that came after the decision.
     pub n_late: LateCounts,
+    /// What its spans add to the metrics.
+    pub red: RedDeltas,
     pub entry: LedgerEntry,
 }
 

@@ -36,6 +36,19 @@ impl SpanKind {
             _ => Self::Unspecified,
         }
     }
+
+    /// Its name in OTLP's protobuf, which tools have as the value of labels.
+    #[must_use]
+    pub fn protobuf_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "SPAN_KIND_UNSPECIFIED",
+            Self::Internal => "SPAN_KIND_INTERNAL",
+            Self::Server => "SPAN_KIND_SERVER",
+            Self::Client => "SPAN_KIND_CLIENT",
+            Self::Producer => "SPAN_KIND_PRODUCER",
+            Self::Consumer => "SPAN_KIND_CONSUMER",
+        }
+    }
 }
 
 impl StatusCode {
@@ -46,6 +59,16 @@ impl StatusCode {
             1 => Self::Ok,
             2 => Self::Error,
             _ => Self::Unset,
+        }
+    }
+
+    /// Its name in OTLP's protobuf, which tools have as the value of labels.
+    #[must_use]
+    pub fn protobuf_name(self) -> &'static str {
+        match self {
+            Self::Unset => "STATUS_CODE_UNSET",
+            Self::Ok => "STATUS_CODE_OK",
+            Self::Error => "STATUS_CODE_ERROR",
         }
     }
 }

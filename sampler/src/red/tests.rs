@@ -1,0 +1,214 @@
+use opentelemetry_proto::tonic::common::v1::any_value::Value as OtlpValue;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource as OtlpResource;
+use opentelemetry_proto::tonic::trace::v1::{
+    ResourceSpans, ScopeSpans, Span, Status, TracesData, span,
+};
+use prost::Message;
+use telemetry::wire::{TraceWalker, WalkLimits};
+
+use super::*;
+
+const T: RecordTime = RecordTime {
+    unix_ms: 1_700_000_001_000,
+};
+
+fn attribute(key: &str, value: &str) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue {
+            value: Some(OtlpValue::StringValue(value.to_owned())),
+        }),
+        ..KeyValue::default()
+    }
+}
+
+fn span(name: &str, kind: span::SpanKind, duration_ms: u64) -> Span {
+    let end_unix_ns = T.unix_ms as u64 * 1_000_000;
+    Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        parent_span_id: vec![3; 8],
+        name: name.to_owned(),
+        kind: kind.into(),
+        start_time_unix_nano: end_unix_ns - duration_ms * 1_000_000,
+        end_time_unix_nano: end_unix_ns,
+        ..Span::default()
+    }
+}
+
+fn sent(attributes: Vec<KeyValue>, spans: Vec<Span>) -> ResourceSpans {
+    ResourceSpans {
+        resource: Some(OtlpResource {
+            attributes,
+            ..OtlpResource::default()
+        }),
+        scope_spans: vec![ScopeSpans {
+            spans,
+            ..ScopeSpans::default()
+        }],
+        ..ResourceSpans::default()
+    }
+}
+
+fn observe_all(red: &mut Red, resource_spans: Vec<ResourceSpans>) {
+    let bytes = TracesData { resource_spans }.encode_to_vec();
+    let mut walker = TraceWalker::new();
+    let view = walker.walk(&bytes, &WalkLimits::trusted()).expect("valid");
+    red.begin_record();
+    for span in view.spans() {
+        red.observe(&Tenant::default_tenant(), &span, T, false);
+    }
+}
+
+/// Name, labels as text, count or number of windows.
+fn told(deltas: &RedDeltas) -> Vec<(String, String, f64)> {
+    let series = deltas.tenants.iter().flat_map(|tenant| &tenant.series);
+    series
+        .map(|series| {
+            let labels: Vec<String> = series
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let counted = series.windows.iter().map(|window| match &window.value {
+                DeltaValue::Histogram(histogram) => histogram.count(),
+                DeltaValue::Count(count) => *count,
+                DeltaValue::Seen => 1.0,
+            });
+            (series.name.clone(), labels.join(","), counted.sum())
+        })
+        .collect()
+}
+
+fn of_name<'a>(told: &'a [(String, String, f64)], name: &str) -> Vec<(&'a str, f64)> {
+    let named = told.iter().filter(|(found, ..)| found == name);
+    named
+        .map(|(_, labels, count)| (labels.as_str(), *count))
+        .collect()
+}
+
+#[test]
+fn spans_count_by_service_name_kind_and_status_and_entries_by_instance() {
+    let mut red = Red::default();
+    let shop = |instance: &str| {
+        vec![
+            attribute("service.name", "shop"),
+            attribute("service.version", "2"),
+            attribute("service.instance.id", instance),
+            attribute("host.name", "h1"),
+        ]
+    };
+    let failed = Span {
+        status: Some(Status {
+            code: 2,
+            ..Status::default()
+        }),
+        ..span("GET /a/17", span::SpanKind::Server, 30)
+    };
+    let spans = vec![
+        span("GET /a/17", span::SpanKind::Server, 10),
+        span("GET /a/18", span::SpanKind::Server, 20),
+        span("SELECT", span::SpanKind::Client, 5),
+        failed,
+    ];
+    observe_all(&mut red, vec![sent(shop("a"), spans)]);
+    let root = Span {
+        parent_span_id: Vec::new(),
+        ..span("job", span::SpanKind::Internal, 1)
+    };
+    observe_all(&mut red, vec![sent(shop("b"), vec![root])]);
+    let deltas = red.take();
+    let told = told(&deltas);
+    let common = "service_name=shop,service_version=2,";
+    let labels = |rest: &str| format!("{common}{rest}");
+    let expected = [
+        (
+            labels("span_kind=SPAN_KIND_CLIENT,span_name=SELECT,status_code=STATUS_CODE_UNSET"),
+            1.0,
+        ),
+        (
+            labels("span_kind=SPAN_KIND_INTERNAL,span_name=job,status_code=STATUS_CODE_UNSET"),
+            1.0,
+        ),
+        (
+            labels(
+                "span_kind=SPAN_KIND_SERVER,span_name=GET /a/{id},status_code=STATUS_CODE_ERROR",
+            ),
+            1.0,
+        ),
+        (
+            labels(
+                "span_kind=SPAN_KIND_SERVER,span_name=GET /a/{id},status_code=STATUS_CODE_UNSET",
+            ),
+            2.0,
+        ),
+    ];
+    let expected: Vec<(&str, f64)> = expected.iter().map(|(l, n)| (l.as_str(), *n)).collect();
+    assert_eq!(of_name(&told, SPAN_DURATION), expected);
+    assert_eq!(
+        of_name(&told, INSTANCE_DURATION),
+        [
+            (
+                "service_instance_id=a,service_name=shop,span_kind=SPAN_KIND_SERVER,status_code=STATUS_CODE_ERROR",
+                1.0
+            ),
+            (
+                "service_instance_id=a,service_name=shop,span_kind=SPAN_KIND_SERVER,status_code=STATUS_CODE_UNSET",
+                2.0
+            ),
+            (
+                "service_instance_id=b,service_name=shop,span_kind=SPAN_KIND_INTERNAL,status_code=STATUS_CODE_UNSET",
+                1.0
+            ),
+        ]
+    );
+    assert_eq!(
+        of_name(&told, INSTANCE_INFO),
+        [
+            (
+                "host_name=h1,service_instance_id=a,service_name=shop,service_version=2",
+                1.0
+            ),
+            (
+                "host_name=h1,service_instance_id=b,service_name=shop,service_version=2",
+                1.0
+            ),
+        ]
+    );
+    assert_eq!(red.take(), RedDeltas::default(), "an epoch begins empty");
+}
+
+#[test]
+fn a_span_stands_for_as_many_as_its_sender_says() {
+    let mut red = Red::default();
+    let quarter = Span {
+        trace_state: "ot=th:c".to_owned(),
+        ..span("a", span::SpanKind::Server, 10)
+    };
+    let whole = span("a", span::SpanKind::Server, 10);
+    observe_all(&mut red, vec![sent(Vec::new(), vec![quarter, whole])]);
+    let told = told(&red.take());
+    let labels = "service_name=unknown_service,span_kind=SPAN_KIND_SERVER,span_name=a,status_code=STATUS_CODE_UNSET";
+    assert_eq!(of_name(&told, SPAN_DURATION), [(labels, 5.0)]);
+}
+
+#[test]
+fn names_beyond_the_limit_count_together_and_nothing_is_lost() {
+    let mut red = Red::default();
+    let n_spans = NAMES_MAX + 500;
+    let spans = (0..n_spans).map(|n| span(&format!("op-{n}"), span::SpanKind::Client, 1));
+    let service = vec![attribute("service.name", "wild")];
+    observe_all(&mut red, vec![sent(service, spans.collect())]);
+    let deltas = red.take();
+    assert_eq!(deltas.n_overflowed, 500);
+    let told = told(&deltas);
+    let counted = of_name(&told, SPAN_DURATION);
+    assert_eq!(counted.len(), NAMES_MAX as usize + 1);
+    assert_eq!(
+        counted.iter().map(|(_, n)| n).sum::<f64>(),
+        f64::from(n_spans)
+    );
+    let overflow = counted.iter().find(|(labels, _)| labels.contains(OVERFLOW));
+    assert_eq!(overflow.map(|(_, n)| *n), Some(500.0));
+}
