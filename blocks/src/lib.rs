@@ -7,6 +7,7 @@ pub mod block;
 pub mod config;
 pub mod local;
 pub mod metrics;
+pub mod parted;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -16,4 +17,5 @@ pub use block::{BlockKind, BlockName, CatalogEntry, ContentHash};
 pub use config::Config;
 pub use local::Local;
 pub use metrics::Metrics;
+pub use parted::Parted;
 pub use store::{BlockStore, BlocksError, Put};

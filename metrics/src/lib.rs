@@ -4,19 +4,34 @@
 //! This crate knows nothing of spans, HTTP or samplers.
 
 pub mod block;
+pub mod catalog;
 pub mod chunk;
+pub mod config;
+pub mod control;
+pub mod derived;
+pub mod fold;
 pub mod head;
 pub mod histogram;
 pub mod labels;
+mod live;
+pub mod machine;
 pub mod matcher;
 pub mod matching;
+pub mod metrics;
 pub mod points;
 pub mod row;
+pub mod run;
+pub mod select;
 pub mod series;
+pub mod store;
 pub mod symbols;
 pub mod window;
 
+pub use config::Config;
 pub use histogram::{Buckets, Histogram, ResetHint};
 pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
+pub use metrics::Metrics;
 pub use points::{Points, Samples, SeriesData, Value, Window};
+pub use run::{MetricsRunner, RunnerError};
+pub use store::{MetricsStore, SelectError, SelectOptions};

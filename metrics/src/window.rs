@@ -46,8 +46,8 @@ fn sum_of(a: &Histogram, b: &Histogram) -> Option<Histogram> {
     let schema = a.schema.min(b.schema);
     let side = |of: fn(&Histogram) -> &Buckets| {
         sum_of_buckets(
-            &coarser(of(a), a.schema, schema),
-            &coarser(of(b), b.schema, schema),
+            &at_schema(of(a), a.schema, schema),
+            &at_schema(of(b), b.schema, schema),
         )
     };
     Some(Histogram {
@@ -64,7 +64,7 @@ fn sum_of(a: &Histogram, b: &Histogram) -> Option<Histogram> {
 }
 
 /// Buckets at a lower schema: bucket i, which ends at base^i, goes into ceil(i / 2^n).
-fn coarser(buckets: &Buckets, from: i32, to: i32) -> Buckets {
+pub(crate) fn at_schema(buckets: &Buckets, from: i32, to: i32) -> Buckets {
     let shift = (from - to).clamp(0, 31) as u32;
     if shift == 0 || buckets.counts.is_empty() {
         return buckets.clone();

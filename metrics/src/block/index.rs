@@ -1,6 +1,7 @@
 //! The index of an opened block: symbols, series, where chunks lie. In: the sections but the chunks. Out: which series matchers mean, and what to read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use crate::chunk::{ChunkError, POINTS_MAX, ints};
 use crate::labels::NAME;
 use crate::matching::SymbolMatcher;
 use crate::row::{Exemplar, HELP_BYTES_MAX, Metadata, MetricKind};
+use crate::select::text_key;
 use crate::series::Kind;
 use crate::symbols::SortedSymbols;
 use crate::{Labels, MatchOp, Matcher};
@@ -293,8 +295,26 @@ impl BlockIndex {
         Labels::new(self.labels(series))
     }
 
-    /// The symbol of the metric's name, for bisection: none sorts first.
-    fn metric_of(&self, series: u32, name: u32) -> Option<u32> {
+    /// Keys of its texts.
+    #[must_use]
+    pub fn text_keys(&self) -> TextKeys<'_> {
+        TextKeys {
+            index: self,
+            known: vec![None; self.symbols.len()],
+        }
+    }
+
+    /// Its texts, to be shared by many labels.
+    #[must_use]
+    pub fn owned_texts(&self) -> OwnedTexts<'_> {
+        OwnedTexts {
+            index: self,
+            known: vec![None; self.symbols.len()],
+        }
+    }
+
+    /// The value of a label; none sorts first.
+    fn value_of(&self, series: u32, name: u32) -> Option<u32> {
         let place = self.names_of(series).iter().position(|at| *at == name)?;
         self.values_of(series).get(place).copied()
     }
@@ -308,7 +328,7 @@ impl BlockIndex {
             let (mut low, mut high) = (0, self.n_series() as u32);
             while low < high {
                 let middle = low + (high - low) / 2;
-                if below(self.metric_of(middle, name)) {
+                if below(self.value_of(middle, name)) {
                     low = middle + 1;
                 } else {
                     high = middle;
@@ -363,6 +383,44 @@ impl BlockIndex {
             .collect()
     }
 
+    /// Names of labels that any of these series has.
+    #[must_use]
+    pub fn names_among(&self, series: &[u32]) -> Vec<&str> {
+        let mut seen = vec![false; self.shapes.len()];
+        for series in series {
+            let shape = self.shape_of.get(*series as usize);
+            if let Some(seen) = shape.and_then(|shape| seen.get_mut(*shape as usize)) {
+                *seen = true;
+            }
+        }
+        let shapes = self.shapes.iter().zip(seen).filter(|(_, seen)| *seen);
+        let mut names: Vec<u32> = shapes.flat_map(|(names, _)| names).copied().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+            .into_iter()
+            .map(|name| self.symbols.get(name))
+            .collect()
+    }
+
+    /// Values of a label that any of these series has, in order.
+    #[must_use]
+    pub fn values_among(&self, name: &str, series: &[u32]) -> Vec<&str> {
+        let Some(name) = self.symbols.find(name) else {
+            return Vec::new();
+        };
+        let values = series
+            .iter()
+            .filter_map(|series| self.value_of(*series, name));
+        let mut values: Vec<u32> = values.collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+            .into_iter()
+            .map(|value| self.symbols.get(value))
+            .collect()
+    }
+
     /// Chunks of a series that have points in (from, to].
     pub fn chunks_in(
         &self,
@@ -412,6 +470,47 @@ impl BlockIndex {
     /// Where the section of chunks lies in the body.
     pub(super) fn chunks_range(&self) -> Range<u64> {
         self.chunks_range.clone()
+    }
+}
+
+/// What each distinct text contributes to a key of labels, worked out when first wanted.
+pub struct TextKeys<'a> {
+    index: &'a BlockIndex,
+    known: Vec<Option<u128>>,
+}
+
+impl TextKeys<'_> {
+    /// Keys of (name, value) of a series.
+    pub fn of_series(&mut self, series: u32) -> impl Iterator<Item = (u128, u128)> {
+        let Self { index, known } = self;
+        let mut key = |symbol: u32| {
+            let Some(known) = known.get_mut(symbol as usize) else {
+                return 0;
+            };
+            *known.get_or_insert_with(|| text_key(index.symbols.get(symbol)))
+        };
+        let pairs = index.names_of(series).iter().zip(index.values_of(series));
+        pairs.map(move |(name, value)| (key(*name), key(*value)))
+    }
+}
+
+/// Texts as labels hold them, each made once.
+pub struct OwnedTexts<'a> {
+    index: &'a BlockIndex,
+    known: Vec<Option<Arc<str>>>,
+}
+
+impl OwnedTexts<'_> {
+    /// The labels of a series.
+    pub fn labels(&mut self, series: u32) -> Labels {
+        let Self { index, known } = self;
+        let mut text = |symbol: u32| {
+            let make = || Arc::from(index.symbols.get(symbol));
+            let known = known.get_mut(symbol as usize);
+            known.map_or_else(make, |known| Arc::clone(known.get_or_insert_with(make)))
+        };
+        let pairs = index.names_of(series).iter().zip(index.values_of(series));
+        Labels::new(pairs.map(|(name, value)| (text(*name), text(*value))))
     }
 }
 

@@ -127,10 +127,7 @@ impl Footer {
                 return Err(DecodeError::Section(idx));
             }
         }
-        Ok(Self {
-            sections,
-            n_series,
-        })
+        Ok(Self { sections, n_series })
     }
 
     /// Bytes of a section.

@@ -42,7 +42,11 @@ pub struct Meta {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Applied {
     pub source_partition: u32,
+    /// End offset of the newest epoch of which anything is applied.
     pub end: u64,
+    /// Parts of it that are applied.
+    pub n_parts: u32,
+    /// Record time that whole epochs are complete to.
     pub complete_to: RecordTime,
 }
 
@@ -124,17 +128,21 @@ pub(crate) fn put_applied(out: &mut Vec<u8>, applied: &[Applied]) {
     for one in applied {
         put_varint(out, u64::from(one.source_partition));
         put_varint(out, one.end);
+        put_varint(out, u64::from(one.n_parts));
         put_zigzag(out, one.complete_to.unix_ms);
     }
 }
 
 pub(crate) fn applied(fields: &mut Reader<'_>) -> Result<Vec<Applied>, ChunkError> {
     let mut all = Vec::new();
+    let narrow = |number: u64| {
+        u32::try_from(number).map_err(|_| ChunkError("a partition or part over 32 bits"))
+    };
     for _ in 0..fields.count(APPLIED_MAX)? {
         all.push(Applied {
-            source_partition: u32::try_from(fields.varint()?)
-                .map_err(|_| ChunkError("a partition over 32 bits"))?,
+            source_partition: narrow(fields.varint()?)?,
             end: fields.varint()?,
+            n_parts: narrow(fields.varint()?)?,
             complete_to: RecordTime {
                 unix_ms: fields.zigzag()?,
             },
@@ -173,6 +181,7 @@ mod tests {
             applied: vec![Applied {
                 source_partition: 1,
                 end: 77,
+                n_parts: 2,
                 complete_to: RecordTime { unix_ms: 99 },
             }],
             inputs: vec!["s.00003.00000000000000000005".to_owned()],

@@ -1,0 +1,185 @@
+//! The machine record by record.
+
+use bus::{Header, Partition, RequestHash, Topic};
+use bytes::Bytes;
+use telemetry::derived::{DeltaValue, DerivedRecord, SeriesDelta, TenantDelta, WindowDelta};
+
+use super::*;
+use crate::{MatchOp, Matcher, Value};
+
+pub(crate) const OF: TopicPartition = TopicPartition {
+    topic: Topic::Points,
+    partition: Partition(0),
+};
+
+pub(crate) fn record(offset: u64, unix_ms: i64, kind: Kind, payload: Bytes) -> Record {
+    Record {
+        of: OF,
+        offset: Offset(offset),
+        appended_at: RecordTime { unix_ms },
+        header: Header {
+            tenant: Tenant::default_tenant(),
+            kind,
+            accepted_at: RecordTime::default(),
+            n_items: 1,
+            request_hash: RequestHash(u128::from(offset)),
+            part: 0,
+            historic: false,
+        },
+        payload,
+    }
+}
+
+/// An epoch that adds `count` to one series.
+pub(crate) fn derived(source: u32, (previous_end, end): (u64, u64), count: f64) -> DerivedRecord {
+    let window = WindowDelta {
+        start_unix_ms: 0,
+        end_unix_ms: 10_000,
+        value: DeltaValue::Count(count),
+    };
+    let series = SeriesDelta {
+        name: "calls".to_owned(),
+        labels: vec![("service_name".to_owned(), "shop".to_owned())],
+        windows: vec![window],
+        exemplars: Vec::new(),
+    };
+    DerivedRecord {
+        source_partition: source,
+        previous_end,
+        end,
+        part: 0,
+        is_last: true,
+        complete_to: RecordTime {
+            unix_ms: end as i64,
+        },
+        tenants: vec![TenantDelta {
+            tenant: Tenant::default_tenant(),
+            series: vec![series],
+        }],
+    }
+}
+
+fn total(machine: &PointsMachine) -> f64 {
+    let Some(head) = machine.head().get(&Tenant::default_tenant()) else {
+        return 0.0;
+    };
+    let calls = Matcher {
+        name: "__name__".to_owned(),
+        op: MatchOp::Equal,
+        value: "calls".to_owned(),
+    };
+    let rows = head.select(&[calls]).into_iter();
+    rows.flat_map(|id| head.row(id, i64::MIN, i64::MAX).windows)
+        .map(|window| match window.value {
+            Value::Float(value) => value,
+            Value::Histogram(_) => f64::NAN,
+        })
+        .sum()
+}
+
+#[track_caller]
+fn apply(machine: &mut PointsMachine, offset: u64, record_of: &DerivedRecord) {
+    let payload = record_of.encode().into();
+    let applied = machine.apply(&record(offset, 0, Kind::Derived, payload));
+    assert!(applied.expect("it goes on").is_none());
+}
+
+#[test]
+fn each_epoch_counts_once_and_a_gap_is_told() {
+    let mut machine = PointsMachine::new(OF, 1);
+    let first = derived(0, (0, 10), 1.0);
+    let second = derived(0, (10, 20), 2.0);
+    apply(&mut machine, 1, &first);
+    apply(&mut machine, 2, &first);
+    apply(&mut machine, 3, &second);
+    apply(&mut machine, 4, &first);
+    apply(&mut machine, 5, &second);
+    assert_eq!((total(&machine), machine.derived_gaps()), (3.0, 0));
+    apply(&mut machine, 6, &derived(1, (0, 5), 4.0));
+    assert_eq!((total(&machine), machine.derived_gaps()), (7.0, 0));
+    apply(&mut machine, 7, &derived(0, (30, 40), 8.0));
+    assert_eq!((total(&machine), machine.derived_gaps()), (15.0, 1));
+    let complete_to: Vec<i64> = machine.applied().map(|a| a.complete_to.unix_ms).collect();
+    assert_eq!(complete_to, [40, 5]);
+}
+
+#[test]
+fn parts_of_an_epoch_count_once_each_and_the_last_completes_it() {
+    let mut machine = PointsMachine::new(OF, 1);
+    let part = |part: u32, count: f64| DerivedRecord {
+        part,
+        is_last: part == 2,
+        ..derived(0, (0, 10), count)
+    };
+    let complete_to =
+        |machine: &PointsMachine| machine.applied().next().map(|a| a.complete_to.unix_ms);
+    // two owners write the same epoch
+    for (offset, number) in [(1, 0), (2, 0), (3, 1), (4, 1)] {
+        apply(&mut machine, offset, &part(number, 1.0));
+    }
+    assert_eq!(
+        (total(&machine), complete_to(&machine)),
+        (2.0, Some(i64::MIN))
+    );
+    apply(&mut machine, 5, &part(2, 1.0));
+    apply(&mut machine, 6, &part(0, 1.0));
+    apply(&mut machine, 7, &part(2, 1.0));
+    assert_eq!((total(&machine), complete_to(&machine)), (3.0, Some(10)));
+    assert_eq!(machine.derived_gaps(), 0);
+}
+
+#[test]
+fn what_cannot_be_read_is_a_dead_letter() {
+    let mut machine = PointsMachine::new(OF, 1);
+    let garbage = record(1, 0, Kind::Derived, Bytes::from_static(&[1, 255]));
+    assert!(machine.apply(&garbage).expect("it goes on").is_none());
+    let letters: Vec<u64> = machine.dead_letters.iter().map(|l| l.offset.0).collect();
+    assert_eq!(letters, [1]);
+    let foreign = record(2, 0, Kind::Control, Bytes::from_static(&[9, 0, 1, 0]));
+    assert!(
+        machine.apply(&foreign).is_err(),
+        "another release's control record"
+    );
+}
+
+#[test]
+fn beyond_a_cap_deltas_stay_exact_in_the_overflow_series() {
+    let mut machine = PointsMachine::new(OF, 1);
+    let limits = Limits {
+        series_max: 2,
+        ..Limits::default()
+    };
+    let control = record(0, 0, Kind::Control, limits.encode());
+    assert!(machine.apply(&control).expect("it goes on").is_none());
+    for n in 0..10u64 {
+        let mut epoch = derived(0, (n, n + 1), 1.0);
+        epoch.tenants[0].series[0].labels[0].1 = format!("shop-{n}");
+        apply(&mut machine, n + 1, &epoch);
+    }
+    assert_eq!(total(&machine), 10.0);
+    let head = machine
+        .head()
+        .get(&Tenant::default_tenant())
+        .expect("series");
+    assert_eq!(head.n_series(), 3);
+    let totals = machine.totals().map(|(_, totals)| *totals).next();
+    let expected = Totals {
+        accepted: 10,
+        stored: 10,
+        overflowed: 8,
+        ..Totals::default()
+    };
+    assert_eq!(totals, Some(expected));
+}
+
+#[test]
+fn a_head_is_sealed_each_five_minutes_and_when_it_is_full() {
+    let mut machine = PointsMachine::new(OF, 1);
+    let mut ends = Vec::new();
+    for s in 0..700u64 {
+        let tick = record(s, s as i64 * 1_000, Kind::Tick, Bytes::new());
+        let sealed = machine.apply(&tick).expect("it goes on");
+        ends.extend(sealed.map(|seal| (seal.first_offset.0, seal.end_offset.0)));
+    }
+    assert_eq!(ends, [(0, 300), (300, 600)]);
+}

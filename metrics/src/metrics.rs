@@ -1,0 +1,178 @@
+//! What the time-series store counts of itself.
+
+use bus::Partition;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+
+/// A state of a tenant's points.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfState {
+    pub tenant: String,
+    pub partition: u32,
+    pub state: String,
+}
+
+/// A partition of `points`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfPartition {
+    pub partition: u32,
+}
+
+/// Cheap to clone; every clone counts the same.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Points by what became of them, as of the last seal: a replay counts once.
+    pub points: Family<OfState, Gauge<u64, AtomicU64>>,
+    /// Series of the last sealed head.
+    pub series_active: Family<OfPartition, Gauge>,
+    /// Derived records whose predecessor never came.
+    pub derived_gaps: Family<OfPartition, Gauge<u64, AtomicU64>>,
+    /// Points in blocks that are new.
+    pub samples: Counter,
+    /// Bytes of those blocks.
+    pub bytes: Counter,
+    pub seal_seconds: Histogram,
+    pub compaction_seconds: Histogram,
+    /// Blocks that went into a merge.
+    pub compacted_blocks: Counter,
+    /// Blocks that retention deleted.
+    pub expired_blocks: Counter,
+    /// Blocks that could not be read when they were wanted.
+    pub damaged_blocks: Counter,
+    /// Two owners made different blocks of one range of offsets.
+    pub determinism_violations: Counter,
+    /// Ledgers that were lost: the partition went on behind its newest block.
+    pub ledgers_lost: Counter,
+    /// Offsets that the log no longer had.
+    pub offsets_lost: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        Self {
+            points: Family::default(),
+            series_active: Family::default(),
+            derived_gaps: Family::default(),
+            samples: Counter::default(),
+            bytes: Counter::default(),
+            seal_seconds: seconds(),
+            compaction_seconds: seconds(),
+            compacted_blocks: Counter::default(),
+            expired_blocks: Counter::default(),
+            damaged_blocks: Counter::default(),
+            determinism_violations: Counter::default(),
+            ledgers_lost: Counter::default(),
+            offsets_lost: Counter::default(),
+        }
+    }
+}
+
+impl Metrics {
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "metrics_points",
+            "Points by what became of them",
+            self.points.clone(),
+        );
+        registry.register(
+            "metrics_series_active",
+            "Series of the last sealed head",
+            self.series_active.clone(),
+        );
+        registry.register(
+            "metrics_derived_gaps",
+            "Derived records whose predecessor never came",
+            self.derived_gaps.clone(),
+        );
+        let counters = [
+            ("metrics_samples", "Points written", &self.samples),
+            ("metrics_bytes", "Bytes of blocks written", &self.bytes),
+            (
+                "metrics_compaction_blocks",
+                "Blocks merged into larger ones",
+                &self.compacted_blocks,
+            ),
+            (
+                "metrics_expired_blocks",
+                "Blocks deleted by retention",
+                &self.expired_blocks,
+            ),
+            (
+                "metrics_damaged_blocks",
+                "Blocks that could not be read",
+                &self.damaged_blocks,
+            ),
+            (
+                "metrics_determinism_violations",
+                "Blocks of one name and different content",
+                &self.determinism_violations,
+            ),
+            (
+                "metrics_ledgers_lost",
+                "Ledgers that were lost",
+                &self.ledgers_lost,
+            ),
+            (
+                "metrics_offsets_lost",
+                "Offsets that the log no longer had",
+                &self.offsets_lost,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let times = [
+            (
+                "metrics_seal",
+                "Time of building and storing one head",
+                &self.seal_seconds,
+            ),
+            (
+                "metrics_compaction",
+                "Time of one merge",
+                &self.compaction_seconds,
+            ),
+        ];
+        for (name, help, histogram) in times {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+    }
+
+    /// What a seal says of the partition's points.
+    pub(crate) fn sealed(&self, partition: Partition, sealed: &crate::machine::SealedHead) {
+        let of = OfPartition {
+            partition: partition.0,
+        };
+        let n_series: usize = sealed.head.tenants().map(|(_, head)| head.n_series()).sum();
+        self.series_active
+            .get_or_create(&of)
+            .set(i64::try_from(n_series).unwrap_or(i64::MAX));
+        self.derived_gaps
+            .get_or_create(&of)
+            .set(sealed.derived_gaps);
+        for (tenant, totals) in &sealed.totals {
+            for (state, number) in [
+                ("accepted", totals.accepted),
+                ("stored", totals.stored),
+                ("duplicates", totals.duplicates),
+                ("too_old", totals.too_old),
+                ("beyond_cap", totals.beyond_cap),
+                ("dead_lettered", totals.dead_lettered),
+                ("overflowed", totals.overflowed),
+            ] {
+                let of = OfState {
+                    tenant: tenant.to_string(),
+                    partition: partition.0,
+                    state: state.to_owned(),
+                };
+                self.points.get_or_create(&of).set(number);
+            }
+        }
+    }
+}

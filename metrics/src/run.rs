@@ -1,0 +1,276 @@
+//! The shell around the machines: joins the topic `points`, takes partitions over, runs their machines, and does the effects of what they seal.
+//!
+//! In: the log. Out: blocks, ledger entries, commits, dead letters; the heads answer queries through [`MetricsStore`].
+
+mod effects;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blocks::{Blocks, BlocksError};
+use bus::machine::{RunError, TakenOver, run, take_over};
+use bus::{Assignment, Log, LogError, Member, Offset, Partition, Start, Topic, TopicPartition};
+use telemetry::Clock;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Limits;
+use crate::live::{LivePartition, SharedMachine};
+use crate::machine::PointsMachine;
+use crate::{Config, Metrics, MetricsStore};
+
+use effects::{HEADS_WAITING_MAX, HeadWriter, SealEffects};
+use ledger::Ledgers;
+
+/// Wait before a partition is taken over again after its loop failed.
+const RETAKE_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs every partition of `points` that this process owns.
+pub struct MetricsRunner<L: Log> {
+    parts: Arc<Parts<L>>,
+}
+
+struct Parts<L: Log> {
+    #[cfg(feature = "testing")]
+    mutant: bus::machine::mutant::Mutant,
+    log: L,
+    store: MetricsStore,
+    ledgers: Ledgers,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+/// Why the machines of a process ended before they were told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    #[error("joining the consumers of points failed: {0}")]
+    Join(#[source] LogError),
+    #[error("the machine of partition {partition} of points stopped: {cause}")]
+    Stopped {
+        partition: Partition,
+        cause: RunError,
+    },
+    #[error("the task of a partition of points ended: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl<L: Log> MetricsRunner<L> {
+    /// Prepares everything; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the block store cannot list its blocks.
+    pub async fn new(
+        config: &Config,
+        log: L,
+        blocks: Blocks,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, BlocksError> {
+        let n_partitions = (
+            log.n_partitions(Topic::Points),
+            log.n_partitions(Topic::Spans),
+        );
+        let store = MetricsStore::open(
+            blocks.clone(),
+            config.clone(),
+            clock,
+            n_partitions,
+            metrics.clone(),
+        )
+        .await?;
+        Ok(Self {
+            parts: Arc::new(Parts {
+                #[cfg(feature = "testing")]
+                mutant: bus::machine::mutant::Mutant::None,
+                log,
+                store,
+                ledgers: Ledgers::new(blocks),
+                limits: config.limits(),
+                metrics,
+            }),
+        })
+    }
+
+    /// Breaks a rule of the loop on purpose.
+    ///
+    /// # Panics
+    /// When it runs already.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn mutate(mut self, mutant: bus::machine::mutant::Mutant) -> Self {
+        Arc::get_mut(&mut self.parts)
+            .expect("nothing runs yet")
+            .mutant = mutant;
+        self
+    }
+
+    /// What queries read.
+    #[must_use]
+    pub fn store(&self) -> MetricsStore {
+        self.parts.store.clone()
+    }
+
+    /// Runs until `stop` fires. Partitions come and go as the log assigns them.
+    ///
+    /// # Errors
+    /// When the log lets nobody join, or a machine cannot go on without guessing.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunnerError> {
+        let joined = self.parts.log.join(Topic::Points).await;
+        let mut member = joined.map_err(RunnerError::Join)?;
+        let mut owned: BTreeMap<Partition, CancellationToken> = BTreeMap::new();
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ended) = tasks.join_next() => ended??,
+                assignment = member.next() => match assignment.map_err(RunnerError::Join)? {
+                    Assignment::Assigned(partition) => {
+                        let token = stop.child_token();
+                        owned.insert(partition, token.clone());
+                        tasks.spawn(self.parts.clone().own(partition, token));
+                    }
+                    Assignment::Revoked(partition) => {
+                        if let Some(token) = owned.remove(&partition) {
+                            token.cancel();
+                        }
+                    }
+                },
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+}
+
+impl<L: Log> Parts<L> {
+    /// Owns a partition until `stop`: a loop that failed is taken over anew, as another process would.
+    async fn own(
+        self: Arc<Self>,
+        partition: Partition,
+        stop: CancellationToken,
+    ) -> Result<(), RunnerError> {
+        while !stop.is_cancelled() {
+            match self.run_once(partition, &stop).await {
+                Ok(()) => {}
+                Err(cause @ RunError::Stopped(_)) => {
+                    return Err(RunnerError::Stopped { partition, cause });
+                }
+                Err(error) => {
+                    tracing::error!(code = "TW6010", partition = partition.0, %error, "the loop of a partition of points failed; it is taken over again");
+                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETAKE_AFTER) => {} }
+                }
+            }
+        }
+        self.store.remove(partition);
+        Ok(())
+    }
+
+    async fn run_once(
+        &self,
+        partition: Partition,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let of = TopicPartition {
+            topic: Topic::Points,
+            partition,
+        };
+        let (mut machine, taken) = self.take(of).await?;
+        self.store.add(partition, machine.0.clone());
+        let (seals, sealed) = mpsc::channel(HEADS_WAITING_MAX);
+        let (durable, acked) = mpsc::channel(HEADS_WAITING_MAX);
+        let writer = HeadWriter {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            ledgers: self.ledgers.clone(),
+            live: machine.0.clone(),
+            metrics: self.metrics.clone(),
+            of,
+            #[cfg(feature = "testing")]
+            mutant: self.mutant,
+        };
+        let mut effects = SealEffects {
+            of,
+            seals,
+            durable: acked,
+            ledgers: self.ledgers.clone(),
+            wanted: Some(self.limits),
+            #[cfg(feature = "testing")]
+            mutant: self.mutant,
+        };
+        let cut_off = stop.child_token();
+        let looped = async {
+            let ended = run(&self.log, of, taken, &mut machine, &mut effects, stop).await;
+            cut_off.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(looped, writer.run(sealed, durable, cut_off.clone()));
+        ended
+    }
+
+    /// Takes a partition over. Where the ledger is lost or damaged, the newest block says where to go on: what is in blocks is not added again.
+    async fn take(
+        &self,
+        of: TopicPartition,
+    ) -> Result<(SharedMachine, TakenOver<L::Consumer>), RunError> {
+        let n_partitions = self.log.n_partitions(of.topic);
+        let mut machine = self.machine(PointsMachine::new(of, n_partitions));
+        match take_over(&self.log, of, &self.ledgers, &mut machine).await {
+            Ok(taken) => {
+                if taken.lossy {
+                    self.metrics.offsets_lost.inc();
+                    tracing::error!(
+                        code = "TW6011",
+                        partition = of.partition.0,
+                        "the log was cut behind what is in blocks: what is gone is lost"
+                    );
+                }
+                Ok((machine, taken))
+            }
+            Err(error @ (RunError::LedgerMissing(_) | RunError::LedgerDamaged { .. })) => {
+                self.metrics.ledgers_lost.inc();
+                tracing::error!(code = "TW6012", partition = of.partition.0, %error, "the ledger is lost; the partition goes on behind its newest block");
+                self.resume(of, n_partitions).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn resume(
+        &self,
+        of: TopicPartition,
+        n_partitions: u32,
+    ) -> Result<(SharedMachine, TakenOver<L::Consumer>), RunError> {
+        let newest = self.store.newest_of(of.partition.0);
+        let (machine, start) = match newest {
+            Some(meta) => {
+                let end = Offset(meta.end_offset);
+                let machine = PointsMachine::resumed(of, n_partitions, end, &meta.applied);
+                (machine, Start::At(end))
+            }
+            None => (PointsMachine::new(of, n_partitions), Start::Earliest),
+        };
+        let consumer = match self.log.consume(of, start).await {
+            Err(LogError::OffsetLost { .. }) => self.log.consume(of, Start::Earliest).await?,
+            consumer => consumer?,
+        };
+        let taken = TakenOver {
+            consumer,
+            pending: Vec::new(),
+            at_end: false,
+            n_refolded: 0,
+            lossy: true,
+        };
+        Ok((self.machine(machine), taken))
+    }
+
+    fn machine(&self, machine: PointsMachine) -> SharedMachine {
+        #[cfg(feature = "testing")]
+        let machine = machine.mutated(self.mutant);
+        SharedMachine(LivePartition::new(machine))
+    }
+}

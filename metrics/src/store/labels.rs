@@ -1,0 +1,363 @@
+//! What there is, without its points: series, names and values of labels, exemplars, metadata, and who makes how many series.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+use telemetry::Tenant;
+
+use super::{MetricsStore, SelectError};
+use crate::block::read::{Opened, ReadError, leave_the_loop};
+use crate::catalog::KnownBlock;
+use crate::head::TenantHead;
+use crate::labels::NAME;
+use crate::row::{Exemplar, Metadata};
+use crate::select::LabelsKey;
+use crate::{Labels, Matcher};
+
+/// Exemplars of one series, ascending in time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesExemplars {
+    pub labels: Labels,
+    pub exemplars: Vec<Exemplar<()>>,
+}
+
+/// A name and how many series have it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counted {
+    pub name: String,
+    pub n: u64,
+}
+
+/// Who makes how many series.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cardinality {
+    pub n_series: u64,
+    pub n_label_pairs: u64,
+    /// Most series first.
+    pub series_by_metric: Vec<Counted>,
+    /// Most distinct values first.
+    pub values_by_label: Vec<Counted>,
+    /// Bytes of the distinct values of a label; most first.
+    pub bytes_by_label: Vec<Counted>,
+    /// `name=value`; most series first.
+    pub series_by_pair: Vec<Counted>,
+}
+
+impl MetricsStore {
+    /// Calls `in_head` with what memory has of a tenant, then `in_block` with each block that overlaps (from, to].
+    async fn each_part<T: Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        (from, to): (i64, i64),
+        in_head: impl Fn(&TenantHead, &mut T),
+        in_block: impl Fn(&Opened, &mut T) + Clone + Send + 'static,
+        mut found: T,
+    ) -> Result<T, SelectError> {
+        for block in self.parts(tenant, (from, to), |head| in_head(head, &mut found)) {
+            let opened = match self.opened(&block).await {
+                Ok(opened) => opened,
+                // Its merge is newer than the list of blocks; what it had is there.
+                Err(error) if self.is_replaced(&block, &error) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let in_block = in_block.clone();
+            found = leave_the_loop(move || {
+                in_block(&opened, &mut found);
+                found
+            })
+            .await?;
+        }
+        Ok(found)
+    }
+
+    /// Blocks of a tenant that overlap (from, to] and are not in memory; each head is looked at by `in_head`.
+    fn parts(
+        &self,
+        tenant: &Tenant,
+        (from, to): (i64, i64),
+        mut in_head: impl FnMut(&TenantHead),
+    ) -> Vec<Arc<KnownBlock>> {
+        let catalog = self.inner.catalog.read();
+        let mut blocks = catalog.of_tenant(tenant);
+        blocks.retain(|block| block.overlaps(from, to));
+        for (partition, live) in self.inner.live.read().iter() {
+            live.look(|state| {
+                if let Some(begin) = state.begin() {
+                    blocks.retain(|block| {
+                        block.meta.partition != partition.0 || block.meta.end_offset <= begin.0
+                    });
+                }
+                state.heads(tenant).for_each(&mut in_head);
+            });
+        }
+        blocks
+    }
+
+    /// Labels of every series that all matchers agree with and that has points in (from, to], in order.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub async fn series(
+        &self,
+        tenant: &Tenant,
+        matchers: &[Matcher],
+        from_unix_ms: i64,
+        to_unix_ms: i64,
+    ) -> Result<Vec<Labels>, SelectError> {
+        type Found = (HashSet<u128>, Vec<Labels>);
+        let range = (from_unix_ms, to_unix_ms);
+        let in_head = |head: &TenantHead, (seen, all): &mut Found| {
+            for id in head.select(matchers) {
+                if head.row(id, range.0, range.1).n_points() > 0
+                    && seen.insert(LabelsKey::of_texts(head.series().labels(id)).number())
+                {
+                    all.push(head.series().owned_labels(id));
+                }
+            }
+        };
+        let matchers = matchers.to_vec();
+        let in_block = move |opened: &Opened, (seen, all): &mut Found| {
+            let mut keys = opened.index.text_keys();
+            let mut texts = opened.index.owned_texts();
+            for series in in_range(opened, &matchers, range) {
+                if seen.insert(LabelsKey::of(keys.of_series(series)).number()) {
+                    all.push(texts.labels(series));
+                }
+            }
+        };
+        let (_, mut all) = self
+            .each_part(tenant, range, in_head, in_block, Found::default())
+            .await?;
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// Names of labels of those series, in order.
+    ///
+    /// # Errors
+    /// As [`MetricsStore::series`].
+    pub async fn label_names(
+        &self,
+        tenant: &Tenant,
+        matchers: &[Matcher],
+        from_unix_ms: i64,
+        to_unix_ms: i64,
+    ) -> Result<Vec<String>, SelectError> {
+        let range = (from_unix_ms, to_unix_ms);
+        let in_head = |head: &TenantHead, names: &mut BTreeSet<String>| {
+            for id in head.select(matchers) {
+                for (name, _) in head.series().labels(id) {
+                    if !names.contains(name) {
+                        names.insert(name.to_owned());
+                    }
+                }
+            }
+        };
+        let matchers = matchers.to_vec();
+        let in_block = move |opened: &Opened, names: &mut BTreeSet<String>| {
+            let series = in_range(opened, &matchers, range);
+            let found = opened.index.names_among(&series);
+            names.extend(found.into_iter().map(str::to_owned));
+        };
+        let names = self.each_part(tenant, range, in_head, in_block, BTreeSet::new());
+        Ok(names.await?.into_iter().collect())
+    }
+
+    /// Values of a label in those series, in order.
+    ///
+    /// # Errors
+    /// As [`MetricsStore::series`].
+    pub async fn label_values(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        matchers: &[Matcher],
+        from_unix_ms: i64,
+        to_unix_ms: i64,
+    ) -> Result<Vec<String>, SelectError> {
+        let range = (from_unix_ms, to_unix_ms);
+        let in_head = |head: &TenantHead, values: &mut BTreeSet<String>| {
+            for id in head.select(matchers) {
+                let pair = head.series().labels(id).find(|(at, _)| *at == name);
+                if let Some((_, value)) = pair
+                    && !values.contains(value)
+                {
+                    values.insert(value.to_owned());
+                }
+            }
+        };
+        let (matchers, label) = (matchers.to_vec(), name.to_owned());
+        let in_block = move |opened: &Opened, values: &mut BTreeSet<String>| {
+            let series = in_range(opened, &matchers, range);
+            let found = opened.index.values_among(&label, &series);
+            values.extend(found.into_iter().map(str::to_owned));
+        };
+        let values = self.each_part(tenant, range, in_head, in_block, BTreeSet::new());
+        Ok(values.await?.into_iter().collect())
+    }
+
+    /// What metrics are, by name, as it was said last.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub async fn metadata(
+        &self,
+        tenant: &Tenant,
+    ) -> Result<BTreeMap<String, Metadata>, SelectError> {
+        let mut newest = BTreeMap::new();
+        let everything = (i64::MIN, i64::MAX);
+        let blocks = self.parts(tenant, everything, |head| {
+            newest.extend(head.metadata().clone());
+        });
+        let mut all = BTreeMap::new();
+        for block in blocks {
+            match self.metadata_of(&block).await {
+                Ok(of_block) => all.extend(of_block),
+                Err(error) if self.is_replaced(&block, &error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        all.extend(newest);
+        Ok(all)
+    }
+
+    async fn metadata_of(&self, block: &KnownBlock) -> Result<Vec<(String, Metadata)>, ReadError> {
+        self.opened(block).await?.metadata(&self.inner.blocks).await
+    }
+
+    /// Exemplars in (from, to] of series that all matchers agree with, in order of labels.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub async fn exemplars(
+        &self,
+        tenant: &Tenant,
+        matchers: &[Matcher],
+        from_unix_ms: i64,
+        to_unix_ms: i64,
+    ) -> Result<Vec<SeriesExemplars>, SelectError> {
+        let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
+        let mut found: BTreeMap<Labels, Vec<Exemplar<()>>> = BTreeMap::new();
+        // A trace's exemplar may be older than the points of its block: every block is asked.
+        let blocks = self.parts(tenant, (i64::MIN, i64::MAX), |head| {
+            let wanted: BTreeSet<_> = head.select(matchers).into_iter().collect();
+            for exemplar in head.exemplars() {
+                if wanted.contains(&exemplar.series) && inside(exemplar.unix_ms) {
+                    let labels = head.series().owned_labels(exemplar.series);
+                    found
+                        .entry(labels)
+                        .or_default()
+                        .push(without_series(exemplar));
+                }
+            }
+        });
+        for block in blocks {
+            let read = async {
+                let opened = self.opened(&block).await?;
+                let exemplars = opened.exemplars(&self.inner.blocks).await?;
+                Ok::<_, ReadError>((opened, exemplars))
+            };
+            let (opened, exemplars) = match read.await {
+                Ok(read) => read,
+                Err(error) if self.is_replaced(&block, &error) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if !exemplars.iter().any(|exemplar| inside(exemplar.unix_ms)) {
+                continue;
+            }
+            let wanted = opened.index.select(matchers);
+            for exemplar in &exemplars {
+                if inside(exemplar.unix_ms) && wanted.binary_search(&exemplar.series).is_ok() {
+                    let labels = opened.index.owned_labels(exemplar.series);
+                    found
+                        .entry(labels)
+                        .or_default()
+                        .push(without_series(exemplar));
+                }
+            }
+        }
+        let in_order = |(labels, mut exemplars): (Labels, Vec<Exemplar<()>>)| {
+            exemplars.sort_by(|a, b| {
+                a.unix_ms
+                    .cmp(&b.unix_ms)
+                    .then_with(|| a.labels.cmp(&b.labels))
+            });
+            exemplars.dedup();
+            SeriesExemplars { labels, exemplars }
+        };
+        Ok(found.into_iter().map(in_order).collect())
+    }
+
+    /// Who makes how many of the series in (from, to]; lists have at most `limit` lines.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub async fn cardinality(
+        &self,
+        tenant: &Tenant,
+        from_unix_ms: i64,
+        to_unix_ms: i64,
+        limit: usize,
+    ) -> Result<Cardinality, SelectError> {
+        let all = self.series(tenant, &[], from_unix_ms, to_unix_ms).await?;
+        Ok(leave_the_loop(move || count(&all, limit)).await?)
+    }
+}
+
+fn in_range(opened: &Opened, matchers: &[Matcher], (from, to): (i64, i64)) -> Vec<u32> {
+    let mut series = opened.index.select(matchers);
+    series.retain(|series| opened.index.chunks_in(*series, from, to).next().is_some());
+    series
+}
+
+fn without_series<S>(exemplar: &Exemplar<S>) -> Exemplar<()> {
+    Exemplar {
+        series: (),
+        unix_ms: exemplar.unix_ms,
+        value: exemplar.value,
+        labels: exemplar.labels.clone(),
+    }
+}
+
+fn count(all: &[Labels], limit: usize) -> Cardinality {
+    let mut by_metric: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut by_pair: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for labels in all {
+        *by_metric.entry(labels.name()).or_default() += 1;
+        for pair in labels.iter() {
+            *by_pair.entry(pair).or_default() += 1;
+        }
+    }
+    let mut values: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut bytes: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, value) in by_pair.keys() {
+        *values.entry(name).or_default() += 1;
+        *bytes.entry(name).or_default() += value.len() as u64;
+    }
+    let pairs = by_pair.iter().filter(|((name, _), _)| *name != NAME);
+    Cardinality {
+        n_series: all.len() as u64,
+        n_label_pairs: by_pair.len() as u64,
+        series_by_pair: most(
+            pairs.map(|((name, value), n)| (format!("{name}={value}"), *n)),
+            limit,
+        ),
+        series_by_metric: most(owned(by_metric), limit),
+        values_by_label: most(owned(values), limit),
+        bytes_by_label: most(owned(bytes), limit),
+    }
+}
+
+fn owned(counts: BTreeMap<&str, u64>) -> impl Iterator<Item = (String, u64)> {
+    counts.into_iter().map(|(name, n)| (name.to_owned(), n))
+}
+
+/// Most first, then by name.
+fn most(counts: impl Iterator<Item = (String, u64)>, limit: usize) -> Vec<Counted> {
+    let mut all: Vec<Counted> = counts.map(|(name, n)| Counted { name, n }).collect();
+    all.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| a.name.cmp(&b.name)));
+    all.truncate(limit);
+    all
+}
