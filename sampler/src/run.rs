@@ -3,6 +3,7 @@
 //! In: the log. Out: kept traces in the store, ledger entries, commits, dead letters, and [`LiveShards`] for queries.
 
 mod assemble;
+mod derive;
 mod effects;
 mod ledger;
 mod live;

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bus::{Kind, Offset, Record};
 use sampler::control::Control;
 use sampler::policy::Policy;
+use sampler::policy::threshold::{OtState, UNIT};
+use sampler::red::SPAN_DURATION;
 use sampler::shard::Totals;
 use sampler::{SealedEpoch, Shard};
+use telemetry::derived::DeltaValue;
 use telemetry::wire::{TraceWalker, WalkLimits, span_at};
 use telemetry::{ShardClock, Tenant, TraceId};
 
@@ -23,6 +26,8 @@ struct Expected {
     resent: BTreeMap<Tenant, u64>,
     /// Different spans of the other records.
     contents: BTreeSet<Content>,
+    /// Spans of the other records, each as often as it came, by tenant and service.
+    counted: BTreeMap<(Tenant, String), f64>,
 }
 
 /// Checks the sealed epochs of a run that ended with everything decided.
@@ -39,6 +44,7 @@ pub(crate) fn check_run(
     }
     let expected = expected(log);
     check_stored(log, sealed, &expected)?;
+    check_red(sealed, shard, &expected)?;
     let totals: BTreeMap<Tenant, Totals> = shard.sorted_totals().into_iter().collect();
     for (tenant, accepted) in &expected.accepted {
         let found = totals.get(tenant).copied().unwrap_or_default();
@@ -58,6 +64,47 @@ pub(crate) fn check_run(
         }
     }
     Ok(())
+}
+
+/// Every span that came, whatever became of its trace, counts once in the series of its service.
+fn check_red(sealed: &[SealedEpoch], shard: &Shard, expected: &Expected) -> Result<(), String> {
+    let mut counted: BTreeMap<(Tenant, String), f64> = BTreeMap::new();
+    let open = shard.red().deltas();
+    for delta in sealed
+        .iter()
+        .flat_map(|epoch| &epoch.red.tenants)
+        .chain(&open.tenants)
+    {
+        for series in delta
+            .series
+            .iter()
+            .filter(|series| series.name == SPAN_DURATION)
+        {
+            let service = series
+                .labels
+                .iter()
+                .find(|(name, _)| name == "service_name");
+            let service = service.map(|(_, value)| value.clone()).unwrap_or_default();
+            let counts = series.windows.iter().map(|window| match &window.value {
+                DeltaValue::Histogram(histogram) => histogram.count(),
+                DeltaValue::Count(_) | DeltaValue::Seen => f64::NAN,
+            });
+            *counted.entry((delta.tenant.clone(), service)).or_default() += counts.sum::<f64>();
+        }
+    }
+    if counted != expected.counted {
+        return Err(format!(
+            "spans counted: {counted:?}, sent: {:?}",
+            expected.counted
+        ));
+    }
+    Ok(())
+}
+
+/// How many spans a span stands for.
+fn weight(trace_state: &str) -> f64 {
+    let threshold = OtState::parse(trace_state).threshold.unwrap_or(0);
+    UNIT as f64 / (UNIT - threshold) as f64
 }
 
 /// No span is stored twice while its trace is remembered, and every trace is decided once in that time.
@@ -148,6 +195,12 @@ fn expected(log: &[Record]) -> Expected {
                             )
                         };
                         expected.contents.extend(view.spans().map(content));
+                        for span in view.spans() {
+                            let service =
+                                span.resource().service_name().unwrap_or("unknown_service");
+                            let key = (header.tenant.clone(), service.to_owned());
+                            *expected.counted.entry(key).or_default() += weight(span.trace_state());
+                        }
                     }
                     Err(_) => {
                         *expected

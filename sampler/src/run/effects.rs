@@ -1,4 +1,4 @@
-//! The effects of sealed epochs, in order: kept traces to the store, dead letters to their topic, the ledger entry last. A writer of its own does
+//! The effects of sealed epochs, in order: kept traces to the store, dead letters to their topic, what it adds to the metrics to theirs, the ledger entry last. A writer of its own does
 //! them while the shard goes on; what fails is tried again until it succeeds, since a partition that waits loses nothing.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use trace_store::{EpochName, KeptTrace, TraceStore};
 
 use super::assemble::{assemble, fetch};
+use super::derive::drafts;
 use super::ledger::Ledgers;
 use super::live::{LivePartition, SharedShard};
 use super::policy::WantedPolicy;
@@ -134,6 +135,8 @@ impl<L: Log> EpochWriter<L> {
     async fn write(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
         self.write_kept(epoch).await?;
         self.write_dead_letters(epoch).await?;
+        let derived = drafts(epoch, self.log.n_partitions(Topic::Points));
+        self.log.append(derived).await?;
         self.ledgers
             .put(self.of, epoch.end_offset, epoch.entry.encode())
             .await
