@@ -1,11 +1,11 @@
 # Entry points. Each target does its own set-up: what it installs leaves a stamp in target/setup, what is there is skipped.
 #   make run [ARGS=…] [PROFILE=dev]   build and run the server        make test    every test layer
 #   make check [CRATE=sampler]        fmt, clippy, tests; no network   make bench   ratios and costs, in one run
-#   make soak   the long simulation   make audit   advisories and licences
+#   make soak   the long simulation   make fuzz [FUZZ_SECONDS=5]   make audit   advisories and licences
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run test test-rust test-pipeline check bench soak audit clean
+.PHONY: run test test-rust test-pipeline check bench soak fuzz audit clean
 
 STAMPS := target/setup
 PROFILE ?= release
@@ -34,10 +34,15 @@ check:
 	cargo test --locked $(if $(CRATE),-p tracewell-$(CRATE),--workspace)
 
 bench: $(STAMPS)/build $(STAMPS)/rust
+	cargo build --locked --profile dist -p tracewell-server
 	cargo run --locked --profile dist -p tracewell-bench -- $(ONLY)
 
 soak: $(STAMPS)/build $(STAMPS)/rust
 	TRACEWELL_SIM_SEEDS=10000 cargo test --locked --release -p tracewell-tests --test simulation -- --nocapture
+
+# Searches on from the corpus that the gate runs.
+fuzz: $(STAMPS)/build $(STAMPS)/rust
+	tests/fuzz/run.sh
 
 audit: $(STAMPS)/rust
 	cargo deny --locked check
