@@ -47,6 +47,8 @@ impl KnownBlock {
 pub struct Catalog {
     visible: BTreeMap<Tenant, BTreeMap<String, Arc<KnownBlock>>>,
     hidden: BTreeMap<BlockName, Arc<KnownBlock>>,
+    /// Other content under a name that was taken: kept, and not read.
+    beside: BTreeMap<BlockName, Arc<KnownBlock>>,
     /// Ids that visible merges list as their inputs.
     listed: BTreeMap<Tenant, BTreeSet<String>>,
     /// By partition of `points`: record time of the newest seal.
@@ -57,12 +59,16 @@ impl Catalog {
     /// Makes a block known; a merge hides what it lists.
     pub fn insert(&mut self, block: KnownBlock) {
         let block = Arc::new(block);
+        if block.is_beside() {
+            self.beside.insert(block.name.clone(), block);
+            return;
+        }
         let tenant = block.name.tenant.clone();
         let progress = self.progress.entry(block.meta.partition).or_default();
         *progress = (*progress).max(block.meta.sealed_last);
         let listed = self.listed.entry(tenant.clone()).or_default();
         listed.extend(block.meta.inputs.iter().cloned());
-        if block.is_beside() || listed.contains(&block.name.id) {
+        if listed.contains(&block.name.id) {
             self.hidden.insert(block.name.clone(), block);
             return;
         }
@@ -75,11 +81,12 @@ impl Catalog {
         visible.insert(block.name.id.clone(), block);
     }
 
-    pub fn remove(&mut self, name: &BlockName) {
-        self.hidden.remove(name);
-        if let Some(visible) = self.visible.get_mut(&name.tenant) {
-            visible.remove(&name.id);
-        }
+    /// Forgets a block; what it was, if it was known.
+    pub fn remove(&mut self, name: &BlockName) -> Option<Arc<KnownBlock>> {
+        let hidden = self.hidden.remove(name);
+        let visible = self.visible.get_mut(&name.tenant);
+        let removed = hidden.or_else(|| visible?.remove(&name.id));
+        removed.or_else(|| self.beside.remove(name))
     }
 
     #[must_use]
@@ -113,6 +120,12 @@ impl Catalog {
         self.visible.values().flat_map(BTreeMap::values)
     }
 
+    /// What a disagreement left: kept until it is old.
+    pub fn beside(&self) -> impl Iterator<Item = &Arc<KnownBlock>> {
+        self.beside.values()
+    }
+
+    /// What merges replaced.
     pub fn hidden(&self) -> impl Iterator<Item = &Arc<KnownBlock>> {
         self.hidden.values()
     }
@@ -136,5 +149,52 @@ impl Catalog {
             .visible()
             .filter(|block| block.meta.partition == partition);
         of_partition.max_by_key(|block| block.meta.end_offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blocks::BlockKind;
+
+    use super::*;
+
+    fn block(id: &str, end_offset: u64, inputs: &[&str]) -> KnownBlock {
+        KnownBlock {
+            name: BlockName {
+                kind: BlockKind::Metrics,
+                tenant: Tenant::default_tenant(),
+                id: id.to_owned(),
+            },
+            content: ContentHash(0),
+            size_bytes: 1,
+            meta: Meta {
+                end_offset,
+                inputs: inputs.iter().map(|id| (*id).to_owned()).collect(),
+                ..Meta::default()
+            },
+        }
+    }
+
+    fn ids<'a>(blocks: impl IntoIterator<Item = &'a Arc<KnownBlock>>) -> Vec<&'a str> {
+        blocks.into_iter().map(|b| b.name.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_merge_hides_its_inputs_whichever_is_known_first() {
+        let mut catalog = Catalog::default();
+        catalog.insert(block("s.2", 20, &[]));
+        catalog.insert(block("s.1", 10, &[]));
+        catalog.insert(block("m1", 20, &["s.1", "s.2", "s.3"]));
+        catalog.insert(block("s.3", 15, &[]));
+        catalog.insert(block("s.4", 5, &[]));
+        catalog.insert(block("s.4-00", 5, &[]));
+        let tenant = Tenant::default_tenant();
+        assert_eq!(ids(&catalog.of_tenant(&tenant)), ["s.4", "m1"]);
+        assert_eq!(ids(catalog.hidden()), ["s.1", "s.2", "s.3"]);
+        assert_eq!(ids(catalog.beside()), ["s.4-00"]);
+        assert_eq!(catalog.newest_of(0).map(|b| b.meta.end_offset), Some(20));
+        let gone = block("s.3", 15, &[]).name;
+        assert!(catalog.remove(&gone).is_some());
+        assert!(catalog.is_listed(&gone) && !catalog.has(&gone));
     }
 }

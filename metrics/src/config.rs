@@ -9,7 +9,7 @@ use crate::control::Limits;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Age at which a block is deleted, counted from its newest point. Default 90 d.
+    /// Age at which a block is deleted, counted from when the log took its newest record. Default 90 d.
     #[serde(with = "telemetry::units::duration")]
     pub retention: Duration,
     /// Bytes of all blocks over which the oldest are deleted. Default 20 GiB.

@@ -6,6 +6,7 @@
 pub mod block;
 pub mod catalog;
 pub mod chunk;
+pub mod compact;
 pub mod config;
 pub mod control;
 pub mod derived;
@@ -15,6 +16,7 @@ pub mod histogram;
 pub mod labels;
 mod live;
 pub mod machine;
+pub mod maintenance;
 pub mod matcher;
 pub mod matching;
 pub mod metrics;

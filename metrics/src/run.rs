@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blocks::{Blocks, BlocksError};
+use bus::log::BoxError;
 use bus::machine::{RunError, TakenOver, run, take_over};
 use bus::{Assignment, Log, LogError, Member, Offset, Partition, Start, Topic, TopicPartition};
 use telemetry::Clock;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::Limits;
 use crate::live::{LivePartition, SharedMachine};
 use crate::machine::PointsMachine;
+use crate::maintenance::{Maintained, Maintenance};
 use crate::{Config, Metrics, MetricsStore};
 
 use effects::{HEADS_WAITING_MAX, HeadWriter, SealEffects};
@@ -40,6 +42,7 @@ struct Parts<L: Log> {
     store: MetricsStore,
     ledgers: Ledgers,
     limits: Limits,
+    maintenance_interval: Duration,
     metrics: Metrics,
 }
 
@@ -89,6 +92,7 @@ impl<L: Log> MetricsRunner<L> {
                 store,
                 ledgers: Ledgers::new(blocks),
                 limits: config.limits(),
+                maintenance_interval: config.maintenance_interval,
                 metrics,
             }),
         })
@@ -122,6 +126,7 @@ impl<L: Log> MetricsRunner<L> {
         let mut member = joined.map_err(RunnerError::Join)?;
         let mut owned: BTreeMap<Partition, CancellationToken> = BTreeMap::new();
         let mut tasks = JoinSet::new();
+        tasks.spawn(self.parts.clone().maintain(stop.clone()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -168,6 +173,39 @@ impl<L: Log> Parts<L> {
         }
         self.store.remove(partition);
         Ok(())
+    }
+
+    /// Does a round of maintenance each `maintenance_interval` until `stop`. A round that fails is told and tried again.
+    async fn maintain(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunnerError> {
+        let mut maintenance = Maintenance::default();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(self.maintenance_interval) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                done = self.maintain_once(&mut maintenance) => match done {
+                    Ok(done) if done == Maintained::default() => {}
+                    Ok(done) => tracing::info!(code = "TW6022", ?done, "blocks of metrics maintained"),
+                    Err(error) => tracing::error!(code = "TW6023", %error, "maintenance of blocks of metrics failed; it is tried again"),
+                },
+            }
+        }
+    }
+
+    async fn maintain_once(&self, maintenance: &mut Maintenance) -> Result<Maintained, BoxError> {
+        let mut committed = BTreeMap::new();
+        for partition in self.store.owned() {
+            let of = TopicPartition {
+                topic: Topic::Points,
+                partition,
+            };
+            if let Some(commit) = self.log.committed(of).await? {
+                committed.insert(partition.0, commit.end_offset.0);
+            }
+        }
+        Ok(self.store.maintain(maintenance, &committed).await?)
     }
 
     async fn run_once(

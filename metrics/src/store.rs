@@ -166,6 +166,11 @@ impl MetricsStore {
         self.inner.live.write().remove(&partition);
     }
 
+    /// Partitions that this process owns.
+    pub(crate) fn owned(&self) -> Vec<Partition> {
+        self.inner.live.read().keys().copied().collect()
+    }
+
     /// What the newest block of a partition says of itself.
     pub(crate) fn newest_of(&self, partition: u32) -> Option<Meta> {
         let catalog = self.inner.catalog.read();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blocks::{BlockKind, BlockName, BlockStore, BlocksError, Put};
-use telemetry::{RecordTime, Tenant};
+use telemetry::Tenant;
 
 use super::{MetricsStore, WriteError};
 use crate::block::read::leave_the_loop;
@@ -150,14 +150,4 @@ fn build(sealed: &SealedHead, tenant: &Tenant) -> Result<Built, BuildError> {
         builder.put_metadata(metric, metadata);
     }
     builder.finish()
-}
-
-/// The record time of a block's newest point or seal, by which it ages.
-pub(crate) fn newest(meta: &Meta) -> RecordTime {
-    let unix_ms = if meta.n_points == 0 {
-        meta.sealed_last.unix_ms
-    } else {
-        meta.time_max_unix_ms
-    };
-    RecordTime { unix_ms }
 }

@@ -27,6 +27,8 @@ const N_PARTITIONS: u32 = 2;
 const STEP_MS: i64 = 4_000;
 /// Steps in which nothing new comes: two seals of each partition.
 const REST_STEPS: u64 = 170;
+/// Steps until every window of the traffic is past and merged.
+const OLD_STEPS: u64 = 1_300;
 
 /// A log on which everyone who joins owns every partition: zombies and their successors at once.
 #[derive(Clone)]
