@@ -27,6 +27,7 @@ pub mod select;
 pub mod series;
 pub mod store;
 pub mod symbols;
+pub mod view;
 pub mod window;
 
 pub use config::Config;

@@ -20,6 +20,7 @@ use crate::catalog::{Catalog, KnownBlock};
 use crate::live::LivePartition;
 use crate::select::{Joined, LabelsKey};
 use crate::series::Kind;
+use crate::view::{self, View};
 use crate::{Config, Matcher, Metrics, SeriesData};
 
 pub use labels::{Cardinality, Counted, SeriesExemplars};
@@ -196,7 +197,7 @@ impl MetricsStore {
         all?.into_iter().min()
     }
 
-    /// Every series that all matchers agree with, with its points in (from, to], in order of labels.
+    /// Every series that all matchers agree with, with its points in (from, to], in order of labels; also under the names that other tools know.
     ///
     /// # Errors
     /// When it would read too much, or a block cannot be read.
@@ -206,6 +207,26 @@ impl MetricsStore {
         matchers: &[Matcher],
         from_unix_ms: i64,
         to_unix_ms: i64,
+        options: SelectOptions,
+    ) -> Result<Vec<SeriesData>, SelectError> {
+        let range = (from_unix_ms, to_unix_ms);
+        let mut series = self.read(tenant, matchers, range, options).await?;
+        for view in View::wanted(matchers) {
+            let source = view.source_matchers(matchers);
+            let source = self.read(tenant, &source, range, options).await?;
+            let matchers = matchers.to_vec();
+            let show = move || view::join(series, view.show(source, &matchers));
+            series = leave_the_loop(show).await?;
+        }
+        Ok(series)
+    }
+
+    /// The same under the names that series have in the store.
+    async fn read(
+        &self,
+        tenant: &Tenant,
+        matchers: &[Matcher],
+        (from_unix_ms, to_unix_ms): (i64, i64),
         options: SelectOptions,
     ) -> Result<Vec<SeriesData>, SelectError> {
         let ranges = Ranges::new(from_unix_ms, to_unix_ms, options.all_windows);
@@ -242,11 +263,10 @@ impl MetricsStore {
                 Ok(()) => {}
                 Err(SelectError::Read(error)) if self.is_replaced(&block, &error) => {
                     // A merge has it, and whoever asks again reads that.
-                    return Box::pin(self.select(
+                    return Box::pin(self.read(
                         tenant,
                         matchers,
-                        from_unix_ms,
-                        to_unix_ms,
+                        (from_unix_ms, to_unix_ms),
                         options,
                     ))
                     .await;

@@ -13,6 +13,7 @@ use crate::head::TenantHead;
 use crate::labels::NAME;
 use crate::row::{Exemplar, Metadata};
 use crate::select::LabelsKey;
+use crate::view::{VIEWS, View};
 use crate::{Labels, Matcher};
 
 /// Exemplars of one series, ascending in time.
@@ -94,7 +95,7 @@ impl MetricsStore {
         blocks
     }
 
-    /// Labels of every series that all matchers agree with and that has points in (from, to], in order.
+    /// Labels of every series that all matchers agree with and that has points in (from, to], in order; also under the names that other tools know.
     ///
     /// # Errors
     /// When a block cannot be read.
@@ -105,8 +106,42 @@ impl MetricsStore {
         from_unix_ms: i64,
         to_unix_ms: i64,
     ) -> Result<Vec<Labels>, SelectError> {
-        type Found = (HashSet<u128>, Vec<Labels>);
         let range = (from_unix_ms, to_unix_ms);
+        let mut all = self.stored_series(tenant, matchers, range).await?;
+        let shown = self.shown_series(tenant, matchers, range).await?;
+        if !shown.is_empty() {
+            all.extend(shown);
+            all.sort();
+            all.dedup();
+        }
+        Ok(all)
+    }
+
+    /// Series of views.
+    async fn shown_series(
+        &self,
+        tenant: &Tenant,
+        matchers: &[Matcher],
+        range: (i64, i64),
+    ) -> Result<Vec<Labels>, SelectError> {
+        let mut all = Vec::new();
+        for view in View::wanted(matchers) {
+            let source = view.source_matchers(matchers);
+            let source = self.stored_series(tenant, &source, range).await?;
+            let shown = source.iter().flat_map(|labels| view.shown_labels(labels));
+            all.extend(shown.filter(|labels| Matcher::all_match(matchers, labels)));
+        }
+        Ok(all)
+    }
+
+    /// Series as the store has them.
+    async fn stored_series(
+        &self,
+        tenant: &Tenant,
+        matchers: &[Matcher],
+        range: (i64, i64),
+    ) -> Result<Vec<Labels>, SelectError> {
+        type Found = (HashSet<u128>, Vec<Labels>);
         let in_head = |head: &TenantHead, (seen, all): &mut Found| {
             for id in head.select(matchers) {
                 if head.row(id, range.0, range.1).n_points() > 0
@@ -155,14 +190,18 @@ impl MetricsStore {
                 }
             }
         };
-        let matchers = matchers.to_vec();
+        let (asked, matchers) = (matchers.to_vec(), matchers.to_vec());
         let in_block = move |opened: &Opened, names: &mut BTreeSet<String>| {
             let series = in_range(opened, &matchers, range);
             let found = opened.index.names_among(&series);
             names.extend(found.into_iter().map(str::to_owned));
         };
-        let names = self.each_part(tenant, range, in_head, in_block, BTreeSet::new());
-        Ok(names.await?.into_iter().collect())
+        let stored = self.each_part(tenant, range, in_head, in_block, BTreeSet::new());
+        let mut names = stored.await?;
+        for labels in self.shown_series(tenant, &asked, range).await? {
+            names.extend(labels.iter().map(|(name, _)| name.to_owned()));
+        }
+        Ok(names.into_iter().collect())
     }
 
     /// Values of a label in those series, in order.
@@ -188,14 +227,25 @@ impl MetricsStore {
                 }
             }
         };
+        let asked = matchers.to_vec();
         let (matchers, label) = (matchers.to_vec(), name.to_owned());
         let in_block = move |opened: &Opened, values: &mut BTreeSet<String>| {
             let series = in_range(opened, &matchers, range);
             let found = opened.index.values_among(&label, &series);
             values.extend(found.into_iter().map(str::to_owned));
         };
-        let values = self.each_part(tenant, range, in_head, in_block, BTreeSet::new());
-        Ok(values.await?.into_iter().collect())
+        let stored = self.each_part(tenant, range, in_head, in_block, BTreeSet::new());
+        let mut values = stored.await?;
+        for labels in self.shown_series(tenant, &asked, range).await? {
+            let value = labels.get(name);
+            values.extend((!value.is_empty()).then(|| value.to_owned()));
+        }
+        if name == NAME && asked.is_empty() {
+            // whoever lists names is shown those of views as well
+            let shown = VIEWS.iter().filter(|view| values.contains(view.source));
+            values.extend(shown.map(|view| view.name.to_owned()).collect::<Vec<_>>());
+        }
+        Ok(values.into_iter().collect())
     }
 
     /// What metrics are, by name, as it was said last.
@@ -301,7 +351,8 @@ impl MetricsStore {
         to_unix_ms: i64,
         limit: usize,
     ) -> Result<Cardinality, SelectError> {
-        let all = self.series(tenant, &[], from_unix_ms, to_unix_ms).await?;
+        let range = (from_unix_ms, to_unix_ms);
+        let all = self.stored_series(tenant, &[], range).await?;
         Ok(leave_the_loop(move || count(&all, limit)).await?)
     }
 }
