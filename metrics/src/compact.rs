@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use blocks::{BlockKind, BlockName, ContentHash};
-use telemetry::Tenant;
+use telemetry::{RecordTime, Tenant};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::MetricsStore;
@@ -33,6 +33,23 @@ pub(crate) struct Merge {
     level: u8,
     generation: u64,
     inputs: Vec<Arc<KnownBlock>>,
+}
+
+/// How far a partition of `points` that this process owns has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComeTo {
+    /// Offsets before this are committed: nobody will seal them anew.
+    pub end_offset: u64,
+    /// Record time of the newest seal that is stored.
+    pub sealed_to: RecordTime,
+}
+
+impl ComeTo {
+    /// Whether a block is one that nobody will make again.
+    pub(crate) fn has_committed(all: &BTreeMap<u32, Self>, block: &KnownBlock) -> bool {
+        let at = all.get(&block.meta.partition);
+        at.is_some_and(|at| block.meta.end_offset <= at.end_offset)
+    }
 }
 
 /// Why a merge was not made. What was to go in stays as it is.
@@ -68,20 +85,17 @@ impl MetricsStore {
     /// waits until nothing below it is due.
     pub(crate) fn due_merges(
         &self,
-        committed: &BTreeMap<u32, u64>,
+        come_to: &BTreeMap<u32, ComeTo>,
         damaged: &BTreeSet<BlockName>,
     ) -> Vec<Merge> {
         let catalog = self.inner.catalog.read();
         let mut merges: Vec<Merge> = Vec::new();
         for (level, length_s) in (1u8..).zip(WINDOWS_S) {
             let is_past = |window: &Window| {
-                let progress_s = catalog.progress(window.partition).unix_ms.div_euclid(1_000);
-                progress_s > window.begin_s + length_s + GRACE_S
-            };
-            // what is not committed may be sealed anew by whoever takes over
-            let is_committed = |block: &KnownBlock| {
-                let end = committed.get(&block.meta.partition);
-                end.is_some_and(|end| block.meta.end_offset <= *end)
+                let sealed_to = come_to.get(&window.partition).map(|at| at.sealed_to);
+                sealed_to.is_some_and(|sealed_to| {
+                    sealed_to.unix_ms.div_euclid(1_000) > window.begin_s + length_s + GRACE_S
+                })
             };
             let busy: BTreeSet<Window> = merges
                 .iter()
@@ -92,7 +106,7 @@ impl MetricsStore {
             for block in catalog.visible() {
                 let window = Window::of(block, length_s);
                 if block.meta.level < level
-                    && is_committed(block)
+                    && ComeTo::has_committed(come_to, block)
                     && is_past(&window)
                     && !busy.contains(&window)
                     && !damaged.contains(&block.name)

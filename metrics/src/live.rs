@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bus::machine::{LedgerEntry, Machine, Stopped};
 use bus::{Offset, Record};
 use parking_lot::Mutex;
-use telemetry::Tenant;
+use telemetry::{RecordTime, Tenant};
 
 use crate::block::meta::Applied;
 use crate::head::TenantHead;
@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) machine: PointsMachine,
     /// Oldest first.
     unstored: VecDeque<Arc<SealedHead>>,
+    /// Record time of the newest seal that is stored.
+    sealed_to: RecordTime,
 }
 
 impl State {
@@ -40,6 +42,11 @@ impl State {
         let sealed = self.unstored.front().map(|sealed| sealed.first_offset);
         sealed.or(self.machine.begin())
     }
+
+    /// Record time of the newest seal that this owner has stored; long ago if there is none.
+    pub(crate) fn sealed_to(&self) -> RecordTime {
+        self.sealed_to
+    }
 }
 
 impl LivePartition {
@@ -48,6 +55,7 @@ impl LivePartition {
             state: Mutex::new(State {
                 machine,
                 unstored: VecDeque::new(),
+                sealed_to: RecordTime::default(),
             }),
         })
     }
@@ -59,6 +67,7 @@ impl LivePartition {
     /// The blocks of a seal are visible. The catalog is locked by the caller.
     pub(crate) fn stored(&self, sealed: &SealedHead) {
         let mut state = self.state.lock();
+        state.sealed_to = state.sealed_to.max(sealed.record_time);
         state
             .unstored
             .retain(|other| other.end_offset != sealed.end_offset);

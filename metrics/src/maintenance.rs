@@ -10,7 +10,7 @@ use blocks::{BlockName, BlockStore, BlocksError};
 use crate::MetricsStore;
 use crate::block::read::ReadError;
 use crate::catalog::KnownBlock;
-use crate::compact::CompactError;
+use crate::compact::{ComeTo, CompactError};
 use crate::store::WriteError;
 use wall::BelievedWall;
 
@@ -34,18 +34,18 @@ pub struct Maintenance {
 }
 
 impl MetricsStore {
-    /// One round over partitions of `points` that are committed up to an end offset.
+    /// One round over the partitions of `points` that this process owns.
     ///
     /// # Errors
     /// When the block store refuses. What was done until then stays done.
     pub async fn maintain(
         &self,
         maintenance: &mut Maintenance,
-        committed: &BTreeMap<u32, u64>,
+        come_to: &BTreeMap<u32, ComeTo>,
     ) -> Result<Maintained, BlocksError> {
-        let n_deleted = self.delete_hidden(maintenance, committed).await?;
-        let n_expired = self.expire(maintenance, committed).await?;
-        let n_merges = self.merge_due(maintenance, committed).await?;
+        let n_deleted = self.delete_hidden(maintenance, come_to).await?;
+        let n_expired = self.expire(maintenance, come_to).await?;
+        let n_merges = self.merge_due(maintenance, come_to).await?;
         Ok(Maintained {
             n_merges,
             n_expired,
@@ -56,10 +56,10 @@ impl MetricsStore {
     async fn merge_due(
         &self,
         maintenance: &mut Maintenance,
-        committed: &BTreeMap<u32, u64>,
+        come_to: &BTreeMap<u32, ComeTo>,
     ) -> Result<usize, BlocksError> {
         let mut n_merges = 0;
-        for merge in self.due_merges(committed, &maintenance.damaged) {
+        for merge in self.due_merges(come_to, &maintenance.damaged) {
             let inputs: Vec<BlockName> = merge.inputs().cloned().collect();
             match self.compact(merge).await {
                 Ok(()) => n_merges += 1,
@@ -98,13 +98,13 @@ impl MetricsStore {
     async fn delete_hidden(
         &self,
         maintenance: &mut Maintenance,
-        committed: &BTreeMap<u32, u64>,
+        come_to: &BTreeMap<u32, ComeTo>,
     ) -> Result<usize, BlocksError> {
         let hidden: BTreeSet<BlockName> = {
             let catalog = self.inner.catalog.read();
             let owned = catalog
                 .hidden()
-                .filter(|block| committed.contains_key(&block.meta.partition));
+                .filter(|block| come_to.contains_key(&block.meta.partition));
             owned.map(|block| block.name.clone()).collect()
         };
         let due: Vec<BlockName> = hidden
@@ -122,7 +122,7 @@ impl MetricsStore {
     async fn expire(
         &self,
         maintenance: &mut Maintenance,
-        committed: &BTreeMap<u32, u64>,
+        come_to: &BTreeMap<u32, ComeTo>,
     ) -> Result<usize, BlocksError> {
         let config = &self.inner.config;
         let retention_ms = i64::try_from(config.retention.as_millis()).unwrap_or(i64::MAX);
@@ -133,10 +133,7 @@ impl MetricsStore {
             catalog.visible().chain(catalog.beside()).cloned().collect()
         };
         let mut bytes: u64 = blocks.iter().map(|block| block.size_bytes).sum();
-        blocks.retain(|block| {
-            let end = committed.get(&block.meta.partition);
-            end.is_some_and(|end| block.meta.end_offset <= *end)
-        });
+        blocks.retain(|block| ComeTo::has_committed(come_to, block));
         let age = |block: &KnownBlock| block.meta.sealed_last.unix_ms;
         blocks.sort_by(|a, b| (age(a), &a.name).cmp(&(age(b), &b.name)));
         let mut n_expired = 0;

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::compact::ComeTo;
 use crate::control::Limits;
 use crate::live::{LivePartition, SharedMachine};
 use crate::machine::PointsMachine;
@@ -195,17 +196,24 @@ impl<L: Log> Parts<L> {
     }
 
     async fn maintain_once(&self, maintenance: &mut Maintenance) -> Result<Maintained, BoxError> {
-        let mut committed = BTreeMap::new();
-        for partition in self.store.owned() {
+        let mut come_to = BTreeMap::new();
+        for (partition, sealed_to) in self.store.owned() {
             let of = TopicPartition {
                 topic: Topic::Points,
                 partition,
             };
             if let Some(commit) = self.log.committed(of).await? {
-                committed.insert(partition.0, commit.end_offset.0);
+                let end_offset = commit.end_offset.0;
+                come_to.insert(
+                    partition.0,
+                    ComeTo {
+                        end_offset,
+                        sealed_to,
+                    },
+                );
             }
         }
-        Ok(self.store.maintain(maintenance, &committed).await?)
+        Ok(self.store.maintain(maintenance, &come_to).await?)
     }
 
     async fn run_once(

@@ -17,7 +17,7 @@ use telemetry::{Clock, RecordTime, Tenant};
 use crate::block::read::{Opened, ReadError, leave_the_loop};
 use crate::block::{BuildError, Meta};
 use crate::catalog::{Catalog, KnownBlock};
-use crate::live::LivePartition;
+use crate::live::{LivePartition, State};
 use crate::select::{Joined, LabelsKey};
 use crate::series::Kind;
 use crate::view::{self, View};
@@ -167,9 +167,15 @@ impl MetricsStore {
         self.inner.live.write().remove(&partition);
     }
 
-    /// Partitions that this process owns.
-    pub(crate) fn owned(&self) -> Vec<Partition> {
-        self.inner.live.read().keys().copied().collect()
+    /// Partitions that this process owns, each with the record time of its newest stored seal.
+    pub(crate) fn owned(&self) -> Vec<(Partition, RecordTime)> {
+        let catalog = self.inner.catalog.read();
+        let live = self.inner.live.read();
+        let sealed_to = |(partition, live): (&Partition, &Arc<LivePartition>)| {
+            let in_blocks = catalog.progress(partition.0);
+            (*partition, live.look(State::sealed_to).max(in_blocks))
+        };
+        live.iter().map(sealed_to).collect()
     }
 
     /// What the newest block of a partition says of itself.

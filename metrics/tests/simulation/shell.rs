@@ -235,23 +235,43 @@ impl World {
 
     /// The last life: nothing new comes. Totals are exact from memory, then from blocks, then from merged ones.
     async fn rest(&mut self) -> Result<(), String> {
-        let life = self
-            .begin(1, Faults::default(), FaultRates::default())
-            .await?;
-        sleep(Duration::from_secs(5)).await;
         let truth = joined(self.sources.iter());
-        let store = life.stores.first().ok_or("no owner")?.clone();
-        check(&store, &truth)
-            .await
-            .map_err(|told| format!("at once: {told}"))?;
-        for _ in 0..REST_STEPS {
+        let life = self.sound_life().await?;
+        life.check("at once", &truth).await?;
+        self.pass(REST_STEPS).await;
+        life.check("sealed", &truth).await?;
+        self.pass(OLD_STEPS).await;
+        life.check("merged", &truth).await?;
+        let merged = life
+            .stores
+            .iter()
+            .map(|s| s.metrics().compacted_blocks.get());
+        if merged.sum::<u64>() == 0 {
+            return Err("nothing was merged".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The same again, from blocks alone.
+    async fn restart(&mut self) -> Result<(), String> {
+        let truth = joined(self.sources.iter());
+        let life = self.sound_life().await?;
+        life.check("restarted", &truth).await
+    }
+
+    /// One owner, nothing fails.
+    async fn sound_life(&mut self) -> Result<Life, String> {
+        let life = self.begin(1, Faults::default(), FaultRates::default());
+        let life = life.await?;
+        sleep(Duration::from_secs(5)).await;
+        Ok(life)
+    }
+
+    async fn pass(&self, n_steps: u64) {
+        for _ in 0..n_steps {
             sleep(Duration::from_millis(STEP_MS as u64)).await;
             self.clock.advance(STEP_MS);
         }
-        life.violations()?;
-        check(&store, &truth)
-            .await
-            .map_err(|told| format!("sealed: {told}"))
     }
 }
 
@@ -266,6 +286,15 @@ impl Life {
             0 => Ok(()),
             n => Err(format!("{n} blocks have two contents")),
         }
+    }
+}
+
+impl Life {
+    async fn check(&self, when: &str, truth: &Truth) -> Result<(), String> {
+        self.violations()?;
+        let store = self.stores.first().ok_or("no owner")?;
+        let checked = check(store, truth).await;
+        checked.map_err(|told| format!("{when}: {told}"))
     }
 }
 
@@ -303,7 +332,8 @@ fn whole_way(seed: u64, mutant: Mutant) -> Result<(), String> {
         runtime().block_on(world.live(n_steps))?;
         world.disk = world.disk.cut_power();
     }
-    runtime().block_on(world.rest())
+    runtime().block_on(world.rest())?;
+    runtime().block_on(world.restart())
 }
 
 #[test]
