@@ -1,0 +1,169 @@
+//! Containers, found by the names of control groups, of version 1 and 2. In: the cgroup file system. Out: a sheet for each container. It asks no runtime:
+//! a container is a group whose name ends with 64 hex digits, whoever made it.
+
+mod identity;
+mod network;
+mod tree;
+mod usage;
+mod v1;
+mod v2;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub(crate) use identity::{Identity, identity_of};
+
+use crate::config::Paths;
+use crate::file;
+use crate::host::{boot_unix_s, disk, ticks_per_s};
+use crate::instrument::CONTAINER_UPTIME;
+use crate::process::stat::Stat;
+use crate::resource::Host;
+use crate::sheet::Sheet;
+use network::Namespaces;
+use tree::Tree;
+use usage::Usage;
+
+/// A younger container is read each second.
+const YOUNG_NS: u64 = 30_000_000_000;
+/// Processes of a container that are asked for the oldest.
+const FIRST_PROCESSES: usize = 16;
+
+/// Reads what containers use.
+#[derive(Debug)]
+pub(crate) struct ContainerProbe {
+    paths: Paths,
+    groups: Groups,
+    tree: Tree,
+    /// What stays of each container between readings, by its path in the tree.
+    known: BTreeMap<PathBuf, Known>,
+    boot_unix_ns: u64,
+    ticks_per_s: f64,
+}
+
+/// Where the figures of a group lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Groups {
+    /// Version 2: one tree.
+    Unified(PathBuf),
+    /// Version 1: a tree a controller, below this folder, and perhaps one of version 2 beside them.
+    PerController(PathBuf),
+}
+
+/// What is remembered of a container. A group that is made again under the same name has another inode and counts from 0 again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    inode: u64,
+    start_unix_ns: u64,
+}
+
+impl Groups {
+    fn find(cgroup: &Path) -> Self {
+        if cgroup.join("cgroup.controllers").exists() {
+            Self::Unified(cgroup.to_owned())
+        } else {
+            Self::PerController(cgroup.to_owned())
+        }
+    }
+
+    /// The tree in which containers are looked for.
+    fn searched(&self) -> PathBuf {
+        match self {
+            Self::Unified(root) => root.clone(),
+            Self::PerController(root) => ["memory", "cpu", "cpu,cpuacct", "pids"]
+                .iter()
+                .map(|controller| root.join(controller))
+                .find(|tree| tree.is_dir())
+                .unwrap_or_else(|| root.clone()),
+        }
+    }
+
+    fn usage(&self, group: &Path) -> Usage {
+        match self {
+            Self::Unified(root) => v2::usage(&root.join(group)),
+            Self::PerController(root) => v1::usage(root, group),
+        }
+    }
+}
+
+impl ContainerProbe {
+    pub(crate) fn new(paths: Paths, now_unix_ns: u64) -> Self {
+        let groups = Groups::find(&paths.cgroup);
+        let boot_unix_s = boot_unix_s(&paths.proc);
+        Self {
+            tree: Tree::new(groups.searched()),
+            groups,
+            known: BTreeMap::new(),
+            boot_unix_ns: boot_unix_s.map_or(now_unix_ns, |s| s.saturating_mul(1_000_000_000)),
+            ticks_per_s: ticks_per_s(),
+            paths,
+        }
+    }
+
+    /// Reads all containers where `all`, else the young ones. Looking for new ones costs a `stat` for each known group.
+    pub(crate) fn observe(&mut self, host: &Host, now_unix_ns: u64, all: bool) -> Vec<Sheet> {
+        self.tree.refresh(all);
+        self.remember(now_unix_ns);
+        let is_told = |known: &Known| all || known.is_young(now_unix_ns);
+        if !self.known.values().any(is_told) {
+            return Vec::new();
+        }
+        let disks = file::read(&self.paths.proc.join("diskstats"), file::LONG_BYTES_MAX);
+        let disks = disk::names(&disks.unwrap_or_default());
+        let namespaces = Namespaces::of_host(&self.paths.proc);
+        let told = self.tree.containers().filter_map(|(group, identity)| {
+            let known = self.known.get(group).filter(|known| is_told(known))?;
+            let mut sheet = Sheet::new(host.container(identity), known.start_unix_ns, now_unix_ns);
+            let age_ns = now_unix_ns.saturating_sub(known.start_unix_ns);
+            self.groups.usage(group).put(&mut sheet, &disks);
+            if sheet.n_points() == 0 {
+                return None; // It vanished meanwhile.
+            }
+            sheet.put(&CONTAINER_UPTIME, age_ns as f64 / 1e9, &[]);
+            if let Some(pid) = self.tree.processes(group).next() {
+                namespaces.put(&mut sheet, &self.paths.proc, pid);
+            }
+            Some(sheet)
+        });
+        told.collect()
+    }
+
+    /// Keeps what is known of containers in step with the tree.
+    fn remember(&mut self, now_unix_ns: u64) {
+        let mut known = BTreeMap::new();
+        for (group, _) in self.tree.containers() {
+            let Some(inode) = self.tree.inode(group) else {
+                continue;
+            };
+            let before = self.known.get(group).copied();
+            let now = before
+                .filter(|k| k.inode == inode)
+                .unwrap_or_else(|| Known {
+                    inode,
+                    start_unix_ns: self.start_of(group).unwrap_or(now_unix_ns),
+                });
+            known.insert(group.to_owned(), now);
+        }
+        self.known = known;
+    }
+
+    /// When the oldest process of a container began: a group does not tell when it was made.
+    fn start_of(&self, group: &Path) -> Option<u64> {
+        let starts = self.tree.processes(group).take(FIRST_PROCESSES);
+        let ticks = starts
+            .filter_map(|pid| Stat::read(&self.paths.proc, pid))
+            .map(|stat| stat.start_ticks)
+            .min()?;
+        let since_boot_ns = (ticks as f64 / self.ticks_per_s * 1e9) as u64;
+        Some(self.boot_unix_ns.saturating_add(since_boot_ns))
+    }
+}
+
+impl Known {
+    fn is_young(&self, now_unix_ns: u64) -> bool {
+        now_unix_ns.saturating_sub(self.start_unix_ns) < YOUNG_NS
+    }
+}
+
+#[cfg(test)]
+mod tests;

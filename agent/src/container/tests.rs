@@ -1,0 +1,502 @@
+//! Containers of both versions of control groups, in fake trees and in this machine's own.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use telemetry::Clock;
+
+use super::*;
+use crate::batch::{batches, decode};
+use crate::process::ProcessProbe;
+use crate::sheet::lines_of;
+
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const SECOND_NS: u64 = 1_000_000_000;
+/// Boot of the fake host, and its "now", half an hour later.
+const BOOT_S: u64 = 1_700_000_000;
+const NOW_NS: u64 = (BOOT_S + 1_800) * SECOND_NS;
+
+/// A fake host in a temporary folder.
+struct Tree {
+    folder: tempfile::TempDir,
+    paths: Paths,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let paths = Paths {
+            proc: at("proc"),
+            cgroup: at("cgroup"),
+            etc: at("etc"),
+            ..Paths::default()
+        };
+        let tree = Self { folder, paths };
+        tree.file("proc/stat", &format!("btime {BOOT_S}\n"));
+        tree.file("proc/diskstats", "   8       0 sda 1 0 0 0 0 0 0 0 0 0 0\n");
+        tree
+    }
+
+    fn file(&self, name: &str, content: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+
+    /// A process that began so many seconds after boot.
+    fn process(&self, pid: u64, start_s: f64, namespace: &str) {
+        let ticks = (start_s * ticks_per_s()) as u64;
+        let stat =
+            format!("{pid} (app) S 1 2 3 0 -1 4 5 0 6 0 100 200 0 0 20 0 3 0 {ticks} 4096 7 0\n");
+        self.file(&format!("proc/{pid}/stat"), &stat);
+        let ns = self.folder.path().join(format!("proc/{pid}/ns"));
+        fs::create_dir_all(&ns).expect("made");
+        std::os::unix::fs::symlink(namespace, ns.join("net")).expect("linked");
+    }
+
+    fn host(&self) -> Host {
+        Host::find(&self.paths, &BTreeMap::new())
+    }
+
+    fn probe(&self) -> ContainerProbe {
+        ContainerProbe::new(self.paths.clone(), NOW_NS)
+    }
+}
+
+fn lines(sheets: Vec<Sheet>) -> Vec<String> {
+    sheets.into_iter().flat_map(Sheet::lines).collect()
+}
+
+#[track_caller]
+fn has(lines: &[String], expected: &[&str]) {
+    for line in expected {
+        assert!(lines.iter().any(|l| l == line), "{line}\nin {lines:#?}");
+    }
+}
+
+/// A container of version 2 as systemd makes it for Kubernetes.
+fn unified() -> (Tree, String) {
+    let tree = Tree::new();
+    let pod = "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0f1e2d3c_0000_1111_2222_333344445555.slice";
+    let group = format!("cgroup/{pod}/cri-containerd-{ID}.scope");
+    tree.file("cgroup/cgroup.controllers", "cpu io memory pids\n");
+    for (name, content) in [
+        (
+            "cpu.stat",
+            "usage_usec 3500000\nuser_usec 2500000\nsystem_usec 1000000\nnr_periods 100\nnr_throttled 40\nthrottled_usec 7\n",
+        ),
+        ("cpu.max", "20000 100000\n"),
+        ("memory.current", "1000\n"),
+        ("memory.max", "4096\n"),
+        (
+            "memory.stat",
+            "anon 600\nfile 400\ninactive_file 300\npgfault 50\npgmajfault 5\n",
+        ),
+        (
+            "memory.events",
+            "low 0\nhigh 1\nmax 2\noom 3\noom_kill 4\noom_group_kill 0\n",
+        ),
+        (
+            "io.stat",
+            "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n",
+        ),
+        ("pids.current", "3\n"),
+        ("pids.max", "max\n"),
+        (
+            "cpu.pressure",
+            "some avg10=0.00 avg60=0.00 avg300=0.00 total=2000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=500000\n",
+        ),
+        ("cgroup.procs", "71\n"),
+    ] {
+        tree.file(&format!("{group}/{name}"), content);
+    }
+    tree.process(1, 0.0, "net:[1]");
+    tree.process(71, 60.0, "net:[2]");
+    let dev = "head\n head\n    lo: 9 9 9 9 0 0 0 0 9 9 9 9\n  eth0: 300 3 1 2 0 0 0 0 500 5 3 4\n";
+    tree.file("proc/71/net/dev", dev);
+    (tree, group)
+}
+
+#[test]
+fn a_container_of_version_2_is_told_whole() {
+    let (tree, _) = unified();
+    let sheets = tree.probe().observe(&tree.host(), NOW_NS, true);
+    has(
+        &lines(sheets),
+        &[
+            "container.cpu.time{cpu.mode=user} 2.5",
+            "container.cpu.time{cpu.mode=system} 1",
+            "container.cpu.limit{} 0.2",
+            "container.cpu.throttling_data.periods{} 100",
+            "container.cpu.throttling_data.throttled_periods{} 40",
+            "container.cpu.throttling_data.throttled_time{} 7000",
+            "container.memory.usage.total{} 1000",
+            "container.memory.working_set{} 700",
+            "container.memory.rss{} 600",
+            "container.memory.cache{} 400",
+            "container.memory.usage.limit{} 4096",
+            "container.memory.paging.faults{system.paging.fault.type=major} 5",
+            "container.memory.paging.faults{system.paging.fault.type=minor} 45",
+            "container.memory.events{container.memory.event=max} 2",
+            "container.memory.events{container.memory.event=oom} 3",
+            "container.memory.oom_kills{} 4",
+            "container.disk.io{system.device=sda,disk.io.direction=read} 10",
+            "container.disk.operations{system.device=sda,disk.io.direction=write} 2",
+            "container.pids.count{} 3",
+            "container.pressure.stall_time{pressure.resource=cpu,pressure.kind=some} 2",
+            "container.pressure.stall_time{pressure.resource=cpu,pressure.kind=full} 0.5",
+            "container.uptime{} 1740",
+            "container.network.io{network.interface.name=eth0,network.io.direction=receive} 300",
+            "container.network.packet.dropped{network.interface.name=eth0,network.io.direction=transmit} 4",
+        ],
+    );
+}
+
+#[test]
+fn a_container_is_named_by_its_resource_and_counts_from_its_start() {
+    let (tree, _) = unified();
+    let sheets = tree.probe().observe(&tree.host(), NOW_NS, true);
+    let told = decode(&batches(sheets, 0)[0]);
+    let resource = format!("{:?}", told[0].resource);
+    for part in [
+        ID,
+        "0f1e2d3c-0000-1111-2222-333344445555",
+        "service.instance.id",
+    ] {
+        assert!(resource.contains(part), "{part} in {resource}");
+    }
+    let cpu = &told[0].scope_metrics[0].metrics[0];
+    let Some(opentelemetry_proto::tonic::metrics::v1::metric::Data::Sum(sum)) = &cpu.data else {
+        panic!("CPU time is a sum")
+    };
+    assert_eq!(
+        sum.data_points[0].start_time_unix_nano,
+        (BOOT_S + 60) * SECOND_NS
+    );
+    assert_eq!(sum.data_points[0].time_unix_nano, NOW_NS);
+}
+
+#[test]
+fn what_has_no_limit_tells_none() {
+    let (tree, group) = unified();
+    tree.file(&format!("{group}/memory.max"), "max\n");
+    tree.file(&format!("{group}/cpu.max"), "max 100000\n");
+    let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
+    assert!(!lines.iter().any(|l| l.contains("limit")), "{lines:#?}");
+}
+
+#[test]
+fn a_container_in_the_hosts_network_tells_no_traffic() {
+    let (tree, _) = unified();
+    let link = tree.folder.path().join("proc/71/ns/net");
+    fs::remove_file(&link).expect("removed");
+    std::os::unix::fs::symlink("net:[1]", &link).expect("linked");
+    let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
+    assert!(!lines.iter().any(|l| l.contains("network")), "{lines:#?}");
+}
+
+#[test]
+fn a_container_of_version_1_is_told_from_each_tree() {
+    let tree = Tree::new();
+    for (name, content) in [
+        ("cpuacct", ("cpuacct.usage_user", "2500000000\n")),
+        ("cpuacct", ("cpuacct.usage_sys", "1000000000\n")),
+        (
+            "cpu",
+            (
+                "cpu.stat",
+                "nr_periods 100\nnr_throttled 40\nthrottled_time 7000\n",
+            ),
+        ),
+        ("cpu", ("cpu.cfs_quota_us", "20000\n")),
+        ("cpu", ("cpu.cfs_period_us", "100000\n")),
+        ("memory", ("memory.usage_in_bytes", "1000\n")),
+        ("memory", ("memory.limit_in_bytes", "9223372036854771712\n")),
+        (
+            "memory",
+            (
+                "memory.stat",
+                "cache 1\nrss 2\ninactive_file 3\ntotal_cache 400\ntotal_rss 600\ntotal_inactive_file 300\ntotal_pgfault 50\ntotal_pgmajfault 5\n",
+            ),
+        ),
+        ("memory", ("memory.failcnt", "2\n")),
+        (
+            "memory",
+            (
+                "memory.oom_control",
+                "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n",
+            ),
+        ),
+        (
+            "blkio",
+            (
+                "blkio.throttle.io_service_bytes_recursive",
+                "8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Total 30\nTotal 30\n",
+            ),
+        ),
+        (
+            "blkio",
+            ("blkio.throttle.io_serviced", "8:0 Read 1\n8:0 Write 2\n"),
+        ),
+        ("pids", ("pids.current", "3\n")),
+        ("pids", ("pids.max", "100\n")),
+        (
+            "unified",
+            (
+                "memory.pressure",
+                "some avg10=0.00 avg60=0.00 avg300=0.00 total=2000000\n",
+            ),
+        ),
+    ] {
+        tree.file(
+            &format!("cgroup/{name}/docker/{ID}/{}", content.0),
+            content.1,
+        );
+    }
+    let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
+    has(
+        &lines,
+        &[
+            "container.cpu.time{cpu.mode=user} 2.5",
+            "container.cpu.time{cpu.mode=system} 1",
+            "container.cpu.limit{} 0.2",
+            "container.cpu.throttling_data.throttled_periods{} 40",
+            "container.cpu.throttling_data.throttled_time{} 7000",
+            "container.memory.usage.total{} 1000",
+            "container.memory.working_set{} 700",
+            "container.memory.rss{} 600",
+            "container.memory.cache{} 400",
+            "container.memory.events{container.memory.event=max} 2",
+            "container.memory.oom_kills{} 4",
+            "container.disk.io{system.device=sda,disk.io.direction=write} 20",
+            "container.disk.operations{system.device=sda,disk.io.direction=read} 1",
+            "container.pids.limit{} 100",
+            "container.pressure.stall_time{pressure.resource=memory,pressure.kind=some} 2",
+        ],
+    );
+    assert!(!lines.iter().any(|l| l.contains("usage.limit")));
+}
+
+#[test]
+fn young_containers_are_told_between_readings_and_old_ones_are_not() {
+    let (tree, _) = unified();
+    let mut probe = tree.probe();
+    let host = tree.host();
+    assert_eq!(probe.observe(&host, NOW_NS, true).len(), 1);
+    assert!(probe.observe(&host, NOW_NS + SECOND_NS, false).is_empty());
+
+    let young = "f".repeat(64);
+    let group = format!("cgroup/docker/{young}");
+    tree.process(72, 1_801.0, "net:[3]");
+    tree.file(&format!("{group}/cgroup.procs"), "72\n");
+    tree.file(&format!("{group}/memory.current"), "5\n");
+    let told = probe.observe(&host, NOW_NS + 2 * SECOND_NS, false);
+    assert_eq!(told.len(), 1, "found in the second in which it was made");
+    has(
+        &lines(told),
+        &["container.memory.usage.total{} 5", "container.uptime{} 1"],
+    );
+    assert_eq!(
+        probe.observe(&host, NOW_NS + 30 * SECOND_NS, false).len(),
+        1
+    );
+    assert!(
+        probe
+            .observe(&host, NOW_NS + 31 * SECOND_NS, false)
+            .is_empty()
+    );
+
+    fs::remove_dir_all(tree.folder.path().join(group)).expect("removed");
+    assert_eq!(probe.observe(&host, NOW_NS + 40 * SECOND_NS, true).len(), 1);
+}
+
+#[test]
+fn a_container_that_starts_again_under_its_id_counts_from_its_new_start() {
+    let (tree, group) = unified();
+    let mut probe = tree.probe();
+    probe.observe(&tree.host(), NOW_NS, true);
+    let before: Vec<Known> = probe.known.values().copied().collect();
+    // Made before the old one is removed: a file system may give a freed inode out again at once.
+    let other = tree.folder.path().join("cgroup/other");
+    fs::create_dir_all(&other).expect("made");
+    fs::write(other.join("cgroup.procs"), "73\n").expect("written");
+    let place = tree.folder.path().join(group);
+    fs::remove_dir_all(&place).expect("removed");
+    fs::rename(other, place).expect("moved");
+    tree.process(73, 1_790.0, "net:[2]");
+    probe.observe(&tree.host(), NOW_NS, true);
+    let after: Vec<Known> = probe.known.values().copied().collect();
+    assert_eq!(before[0].start_unix_ns, (BOOT_S + 60) * SECOND_NS);
+    assert_eq!(after[0].start_unix_ns, (BOOT_S + 1_790) * SECOND_NS);
+}
+
+#[test]
+fn damaged_files_leave_out_what_they_cannot_tell_and_nothing_else() {
+    let garbage = [
+        "",
+        "\n",
+        " ",
+        "\0\0\0",
+        "18446744073709551615",
+        "18446744073709551616\n",
+        "-1",
+        "nan",
+        "user_usec",
+        "user_usec 18446744073709551615\nanon 18446744073709551615\nthrottled_usec 18446744073709551615\n",
+        "8:0",
+        "8:0 rbytes= wbytes=x rios=-1",
+        "some avg10=",
+        "some total=",
+        "max",
+        "max max max",
+        "18446744073709551615 18446744073709551615",
+        "é (é) é",
+    ];
+    let names = [
+        "cpu.stat",
+        "cpu.max",
+        "memory.current",
+        "memory.max",
+        "memory.stat",
+        "memory.events",
+        "io.stat",
+        "pids.current",
+        "pids.max",
+        "cpu.pressure",
+        "cgroup.procs",
+    ];
+    let (tree, group) = unified();
+    let mut probe = tree.probe();
+    for name in names {
+        let path = tree.folder.path().join(&group).join(name);
+        let good = fs::read(&path).expect("there");
+        for content in garbage {
+            fs::write(&path, content).expect("written");
+            let lines = lines(probe.observe(&tree.host(), NOW_NS, true));
+            assert!(lines.len() > 10, "{name} {content:?}");
+        }
+        for cut in 0..good.len() {
+            fs::write(&path, &good[..cut]).expect("written");
+            probe.observe(&tree.host(), NOW_NS, true);
+        }
+        fs::remove_file(&path).expect("removed");
+        probe.observe(&tree.host(), NOW_NS, true);
+        fs::create_dir(&path).expect("made");
+        probe.observe(&tree.host(), NOW_NS, true);
+        fs::remove_dir(&path).expect("removed");
+        fs::write(&path, &good).expect("written");
+    }
+}
+
+/// A group of the machine's own control groups (version 1), removed at the end.
+struct RealGroup {
+    places: Vec<PathBuf>,
+}
+
+impl RealGroup {
+    /// `None` where control groups of version 1 may not be made.
+    fn make(id: &str) -> Option<Self> {
+        let trees = ["memory", "cpu", "cpuacct", "pids", "blkio"];
+        let mut group = Self { places: Vec::new() };
+        for tree in trees {
+            let tree = Path::new("/sys/fs/cgroup").join(tree);
+            if !tree.join("cgroup.procs").exists() {
+                return None;
+            }
+            let place = tree.join(id);
+            fs::create_dir(&place).ok()?;
+            group.places.push(place);
+        }
+        Some(group)
+    }
+
+    fn add(&self, pid: u32) {
+        for place in &self.places {
+            fs::write(place.join("cgroup.procs"), pid.to_string()).expect("root may move it");
+        }
+    }
+}
+
+impl Drop for RealGroup {
+    fn drop(&mut self) {
+        for place in &self.places {
+            if let Err(error) = fs::remove_dir(place) {
+                tracing::warn!("{} stays: {error}", place.display());
+            }
+        }
+    }
+}
+
+/// A child that is stopped at the end of a test, however it ends.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let stopped = self.0.kill().and_then(|()| self.0.wait().map(|_| ()));
+        stopped.expect("a child of ours can be killed");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn a_real_container_of_this_machine_is_found_and_measured() {
+    let paths = Paths::default();
+    let host = Host::find(&paths, &BTreeMap::new());
+    let now_ns = || Clock::host().wall().unix_ms as u64 * 1_000_000;
+    let mut probe = ContainerProbe::new(paths.clone(), now_ns());
+    probe.observe(&host, now_ns(), true);
+
+    let id = format!("{:064x}", u128::from(std::process::id()) | 0xa9e0 << 64);
+    let Some(group) = RealGroup::make(&id) else {
+        eprintln!("skipped: control groups of version 1 cannot be made here");
+        return;
+    };
+    let busy = std::process::Command::new("sh")
+        .args(["-c", "while :; do :; done"])
+        .spawn()
+        .expect("a shell starts");
+    let child = Child(busy);
+    group.add(child.0.id());
+    // Looks between the readings of all: the container is new, so they tell of it.
+    let mut look = || {
+        let batches = batches(probe.observe(&host, now_ns(), false), 0);
+        let told = batches.iter().flat_map(decode);
+        let ours = told.filter(|m| format!("{:?}", m.resource).contains(&id));
+        ours.flat_map(|m| lines_of(&m)).collect::<Vec<String>>()
+    };
+    let figure = |lines: &[String], name: &str| {
+        let line = lines.iter().find(|l| l.starts_with(name))?;
+        line.rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    // A busy loop uses CPU time sooner or later; a bounded number of looks, not of seconds.
+    let user = "container.cpu.time{cpu.mode=user}";
+    let lines = (0..100_000)
+        .map(|_| look())
+        .find(|lines| figure(lines, user).is_some_and(|s| s > 0.02))
+        .expect("the busy loop uses CPU time");
+    let pids = figure(&lines, "container.pids.count");
+    assert_eq!(pids, Some(1.0));
+    for name in [
+        "container.memory.usage.total",
+        "container.memory.working_set",
+        "container.memory.oom_kills",
+        "container.cpu.throttling_data.periods",
+        "container.uptime",
+    ] {
+        assert!(
+            lines.iter().any(|l| l.starts_with(name)),
+            "{name} in {lines:#?}"
+        );
+    }
+    // The same container is on the process's resource: the join from a pid to its container.
+    let mut processes = ProcessProbe::new(paths.clone(), 32_768);
+    let told = batches(processes.observe(&host, now_ns()), 0);
+    let resources = told
+        .iter()
+        .flat_map(decode)
+        .map(|m| format!("{:?}", m.resource));
+    let pid = format!("IntValue({})", child.0.id());
+    let ours = resources.filter(|r| r.contains(&pid) && r.contains(&id));
+    assert_eq!(ours.count(), 1);
+}
