@@ -115,5 +115,7 @@ mod tests {
         assert_eq!(config.paths.proc, PathBuf::from("/host/proc"));
         assert_eq!(config.paths.sys, PathBuf::from("/sys"));
         assert!(toml::from_str::<Config>("intervall = \"5s\"").is_err());
+        let written = toml::to_string(&config).expect("has a text");
+        assert_eq!(toml::from_str(&written), Ok(config));
     }
 }

@@ -8,7 +8,7 @@ mod usage;
 mod v1;
 mod v2;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) use identity::{Identity, identity_of};
@@ -26,6 +26,8 @@ use usage::Usage;
 
 /// A younger container is read each second.
 const YOUNG_NS: u64 = 30_000_000_000;
+/// Young containers read in one second. Where more begin at once they take turns, so that a roll-out does not cost more than a host full of old ones.
+const YOUNG_MAX: usize = 32;
 /// Processes of a container that are asked for the oldest.
 const FIRST_PROCESSES: usize = 16;
 
@@ -55,6 +57,8 @@ pub(crate) enum Groups {
 struct Known {
     inode: u64,
     start_unix_ns: u64,
+    /// 0: not yet.
+    read_unix_ns: u64,
 }
 
 impl Groups {
@@ -104,21 +108,22 @@ impl ContainerProbe {
     pub(crate) fn observe(&mut self, host: &Host, now_unix_ns: u64, all: bool) -> Vec<Sheet> {
         self.tree.refresh(all);
         self.remember(now_unix_ns);
-        let is_told = |known: &Known| all || known.is_young(now_unix_ns);
-        if !self.known.values().any(is_told) {
+        let due = self.due(now_unix_ns, all);
+        if due.is_empty() {
             return Vec::new();
         }
         let disks = file::read(&self.paths.proc.join("diskstats"), file::LONG_BYTES_MAX);
         let disks = disk::names(&disks.unwrap_or_default());
         let namespaces = Namespaces::of_host(&self.paths.proc);
         let told = self.tree.containers().filter_map(|(group, identity)| {
-            let known = self.known.get(group).filter(|known| is_told(known))?;
-            let mut sheet = Sheet::new(host.container(identity), known.start_unix_ns, now_unix_ns);
-            let age_ns = now_unix_ns.saturating_sub(known.start_unix_ns);
+            let known = due.contains(group).then(|| self.known.get(group))??;
+            let resource = host.container(identity);
+            let mut sheet = Sheet::new(resource, known.start_unix_ns, now_unix_ns);
             self.groups.usage(group).put(&mut sheet, &disks);
             if sheet.n_points() == 0 {
                 return None; // It vanished meanwhile.
             }
+            let age_ns = now_unix_ns.saturating_sub(known.start_unix_ns);
             sheet.put(&CONTAINER_UPTIME, age_ns as f64 / 1e9, &[]);
             if let Some(pid) = self.tree.processes(group).next() {
                 namespaces.put(&mut sheet, &self.paths.proc, pid);
@@ -126,6 +131,21 @@ impl ContainerProbe {
             Some(sheet)
         });
         told.collect()
+    }
+
+    /// Groups to read now: all, or the young ones that were not read for longest.
+    fn due(&mut self, now_unix_ns: u64, all: bool) -> BTreeSet<PathBuf> {
+        let is_due = |(_, known): &(&PathBuf, &mut Known)| all || known.is_young(now_unix_ns);
+        let mut due: Vec<_> = self.known.iter_mut().filter(is_due).collect();
+        if !all {
+            due.sort_by_key(|(_, known)| known.read_unix_ns);
+            due.truncate(YOUNG_MAX);
+        }
+        let read = due.into_iter().map(|(group, known)| {
+            known.read_unix_ns = now_unix_ns;
+            group.clone()
+        });
+        read.collect()
     }
 
     /// Keeps what is known of containers in step with the tree.
@@ -141,6 +161,7 @@ impl ContainerProbe {
                 .unwrap_or_else(|| Known {
                     inode,
                     start_unix_ns: self.start_of(group).unwrap_or(now_unix_ns),
+                    read_unix_ns: 0,
                 });
             known.insert(group.to_owned(), now);
         }

@@ -194,3 +194,51 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::decode;
+    use crate::sheet::lines_of;
+
+    /// A minute of the clock: every interval, stretched or not, begins there.
+    const BEGIN_MS: i64 = 1_700_000_040_000;
+
+    #[test]
+    fn every_probe_is_read_at_once_and_again_when_it_is_due() {
+        let clock = Clock::manual(BEGIN_MS);
+        let mut probes = Probes::new(&Config::default(), clock.clone());
+        let mut lines = || -> Vec<String> {
+            let batches = probes.round(&Counts::default());
+            let told = batches.iter().flat_map(decode);
+            told.flat_map(|metrics| lines_of(&metrics)).collect()
+        };
+        for step_ms in [0, 60_000] {
+            clock.advance(step_ms);
+            let told = lines();
+            for begin in ["system.", "process.", "tracewell.agent.points.sent{} 0"] {
+                assert!(told.iter().any(|l| l.starts_with(begin)), "{begin}");
+            }
+            let again = lines();
+            assert!(!again.iter().any(|l| l.starts_with("system.")));
+        }
+    }
+
+    #[test]
+    fn a_probe_that_is_not_wanted_is_not_read() {
+        let config = Config {
+            probes: vec![Probe::Process, Probe::Process],
+            ..Config::default()
+        };
+        let mut probes = Probes::new(&config, Clock::manual(BEGIN_MS));
+        let batches = probes.round(&Counts::default());
+        let told: Vec<String> = batches
+            .iter()
+            .flat_map(decode)
+            .flat_map(|metrics| lines_of(&metrics))
+            .collect();
+        assert!(!told.iter().any(|l| l.starts_with("system.")));
+        let times = "tracewell.agent.probe.time";
+        assert_eq!(told.iter().filter(|l| l.starts_with(times)).count(), 1);
+    }
+}

@@ -312,6 +312,28 @@ fn young_containers_are_told_between_readings_and_old_ones_are_not() {
 }
 
 #[test]
+fn many_young_containers_take_turns() {
+    let (tree, _) = unified();
+    let mut probe = tree.probe();
+    let host = tree.host();
+    probe.observe(&host, NOW_NS, true);
+    for n in 0..YOUNG_MAX + 8 {
+        tree.file(&format!("cgroup/docker/{n:064x}/memory.current"), "5\n");
+    }
+    let mut told = |s: u64| {
+        let sheets = probe.observe(&host, NOW_NS + s * SECOND_NS, false);
+        let resources: BTreeSet<String> = sheets
+            .into_iter()
+            .map(|sheet| format!("{:?}", sheet.finish().resource))
+            .collect();
+        resources
+    };
+    let (first, second) = (told(1), told(2));
+    assert_eq!((first.len(), second.len()), (YOUNG_MAX, YOUNG_MAX));
+    assert_eq!(first.union(&second).count(), YOUNG_MAX + 8);
+}
+
+#[test]
 fn a_container_that_starts_again_under_its_id_counts_from_its_new_start() {
     let (tree, group) = unified();
     let mut probe = tree.probe();
