@@ -34,7 +34,10 @@ fn sources() -> Vec<Source> {
                 ("environment", "production".to_owned()),
                 ("host_id", format!("{:032x}", host * 7_919)),
                 ("host_name", format!("node-{host:04}.example.internal")),
-                ("instance", format!("10.0.{}.{}:9100", host / 250, host % 250)),
+                (
+                    "instance",
+                    format!("10.0.{}.{}:9100", host / 250, host % 250),
+                ),
                 ("job", "node".to_owned()),
                 ("mode", ["user", "system", "idle"][n % 3].to_owned()),
                 ("zone", ["a", "b", "c"][host % 3].to_owned()),
@@ -58,7 +61,12 @@ fn next(source: &mut Source, seeded: &mut Seeded) -> f64 {
         0 | 1 => source.value + below(seeded, 1_000_000),
         2 | 3 => source.value + below(seeded, 50),
         4 => source.value + below(seeded, 1_000) / 100.0,
-        5 | 6 => (source.value / 4_096.0 + below(seeded, 65) - 32.0).max(0.0).round() * 4_096.0,
+        5 | 6 => {
+            (source.value / 4_096.0 + below(seeded, 65) - 32.0)
+                .max(0.0)
+                .round()
+                * 4_096.0
+        }
         7 => below(seeded, 1 << 53) / (1u64 << 53) as f64,
         _ => source.value,
     };

@@ -20,6 +20,7 @@ pub mod maintenance;
 pub mod matcher;
 pub mod matching;
 pub mod metrics;
+pub mod otlp;
 pub mod points;
 pub mod row;
 pub mod run;
