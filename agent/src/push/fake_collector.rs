@@ -6,6 +6,7 @@ use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use http::{Request, Response, Uri};
@@ -24,6 +25,9 @@ use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+
+/// A scenario that waits for what never comes fails, instead of hanging.
+const HANGS: Duration = Duration::from_secs(60);
 
 /// Shared between the server and the test.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +65,7 @@ impl FakeCollector {
             .serve_with_incoming(incoming);
         tokio::select! {
             ended = serving => panic!("the server ended: {ended:?}"),
-            output = scenario(uri) => output,
+            output = tokio::time::timeout(HANGS, scenario(uri)) => output.expect("a scenario ends"),
         }
     }
 
