@@ -20,7 +20,7 @@ use crate::block::meta::{APPLIED_MAX, Applied};
 use crate::control::{ControlError, Limits};
 use crate::fold::{Fold, Totals};
 use crate::head::{Caps, Head};
-use read::Readers;
+use read::Read;
 use stage::Stage;
 
 /// Shard time between seals.
@@ -82,7 +82,6 @@ pub struct PointsMachine {
     /// Offset from which the head has everything; none before the first record.
     begin: Option<Offset>,
     dead_letters: Vec<DeadLetter>,
-    readers: Readers,
 }
 
 impl PointsMachine {
@@ -100,7 +99,6 @@ impl PointsMachine {
             head: Head::default(),
             begin: None,
             dead_letters: Vec::new(),
-            readers: Readers::default(),
         }
     }
 
@@ -239,17 +237,10 @@ impl PointsMachine {
             totals.duplicates += u64::from(n_items);
             return;
         }
-        let mut readers = std::mem::take(&mut self.readers);
-        match readers.read(record) {
-            Ok(read) => {
-                if let Some((n_rejected, reason)) = read.rejected() {
-                    self.dead_letter(record, n_rejected, reason);
-                }
-                read.fold(&mut self.fold(record));
-            }
+        match Read::of(record) {
+            Ok(read) => read.fold(&mut self.fold(record)),
             Err(reason) => self.dead_letter(record, n_items, reason),
         }
-        self.readers = readers;
     }
 
     fn fold(&mut self, record: &Record) -> Fold<'_> {

@@ -172,6 +172,77 @@ fn beyond_a_cap_deltas_stay_exact_in_the_overflow_series() {
     assert_eq!(totals, Some(expected));
 }
 
+fn gauge(name: &str, unix_ms: i64, value: f64) -> Bytes {
+    use opentelemetry_proto::tonic::metrics::v1::{
+        Gauge, Metric, MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
+        number_data_point,
+    };
+    use prost::Message;
+    let point = NumberDataPoint {
+        time_unix_nano: unix_ms as u64 * 1_000_000,
+        value: Some(number_data_point::Value::AsDouble(value)),
+        ..NumberDataPoint::default()
+    };
+    let metric = Metric {
+        name: name.to_owned(),
+        data: Some(metric::Data::Gauge(Gauge {
+            data_points: vec![point],
+        })),
+        ..Metric::default()
+    };
+    let scope = ScopeMetrics {
+        metrics: vec![metric],
+        ..ScopeMetrics::default()
+    };
+    let resource = ResourceMetrics {
+        scope_metrics: vec![scope],
+        ..ResourceMetrics::default()
+    };
+    MetricsData {
+        resource_metrics: vec![resource],
+    }
+    .encode_to_vec()
+    .into()
+}
+
+#[test]
+fn re_sent_requests_and_old_samples_are_counted_and_imports_keep_their_times() {
+    let mut machine = PointsMachine::new(OF, 1);
+    let now = 10_000_000;
+    let mut send = |offset: u64, hash: u128, unix_ms: i64, historic: bool| {
+        let mut record = record(offset, now, Kind::Otlp, gauge("a", unix_ms, 1.0));
+        record.header.request_hash = RequestHash(hash);
+        record.header.historic = historic;
+        assert!(machine.apply(&record).expect("it goes on").is_none());
+    };
+    send(1, 1, now, false);
+    send(2, 1, now, false);
+    send(3, 3, now - 600_001, false);
+    send(4, 4, now - 600_000, false);
+    send(5, 5, 0, true);
+    let mut garbage = record(6, now, Kind::RemoteWrite1, Bytes::from_static(&[255]));
+    garbage.header.n_items = 7;
+    assert!(machine.apply(&garbage).expect("it goes on").is_none());
+    let totals = machine.totals().map(|(_, totals)| *totals).next();
+    let expected = Totals {
+        accepted: 12,
+        stored: 3,
+        duplicates: 1,
+        too_old: 1,
+        dead_lettered: 7,
+        ..Totals::default()
+    };
+    assert_eq!(totals, Some(expected));
+    let sealed = machine.head().get(&Tenant::default_tenant());
+    let times: Vec<i64> = sealed
+        .map(|head| head.row(head.select(&[])[0], i64::MIN, i64::MAX).floats)
+        .into_iter()
+        .flatten()
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(times, [0, now - 600_000, now]);
+}
+
 #[test]
 fn a_head_is_sealed_each_five_minutes_and_when_it_is_full() {
     let mut machine = PointsMachine::new(OF, 1);

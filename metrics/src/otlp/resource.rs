@@ -85,7 +85,8 @@ impl ResourceLabels {
         // the name of a container is no host's
         let in_container = !value(CONTAINER_ID).is_empty() || !value(K8S_POD_UID).is_empty();
         let is = |(name, key): &&(&str, &str)| {
-            !value(key).is_empty() && !(*name == "host_info" && in_container)
+            let is_host = *name == "host_info";
+            !value(key).is_empty() && (!is_host || !in_container)
         };
         Self {
             promoted: sorted(promoted.map(pair).chain(target.iter().cloned())),

@@ -31,7 +31,7 @@ fn for_each_seed(test: &str, n: u64, check: impl Fn(u64) -> Result<(), String>) 
     }
 }
 
-/// How many of `n` seeds notice a broken rule.
-fn n_noticed(n: u64, check: impl Fn(u64) -> Result<(), String>) -> usize {
-    (0..n).filter(|seed| check(*seed).is_err()).count()
+/// Whether one of `n` seeds notices a broken rule.
+fn is_noticed(n: u64, check: impl Fn(u64) -> Result<(), String>) -> bool {
+    (0..n).any(|seed| check(seed).is_err())
 }

@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::traffic::{Source, Truth, draft, joined, tenant, told};
-use crate::{for_each_seed, n_noticed};
+use crate::traffic::{Source, Truth, deltas, draft, joined, tenant, told};
+use crate::{for_each_seed, is_noticed};
 
 const N_PARTITIONS: u32 = 2;
 const STEP_MS: i64 = 4_000;
@@ -87,6 +87,8 @@ struct World {
     folder: tempfile::TempDir,
     mutant: Mutant,
     sources: Vec<Source>,
+    /// What was sent by OTLP.
+    sent: Truth,
 }
 
 /// A process: everything that a crash takes away.
@@ -112,6 +114,7 @@ impl World {
             folder: folder.expect("a temporary folder"),
             mutant,
             sources: (0..N_PARTITIONS).map(source).collect(),
+            sent: Truth::new(),
         }
     }
 
@@ -219,6 +222,14 @@ impl World {
     /// Writes an epoch of each source, in order and again until it is acknowledged, and now and then one that was written before.
     async fn send(&mut self, log: &Faulty<Local>) {
         let now_ms = self.clock.wall().unix_ms;
+        let deltas = deltas(&mut self.seeded, now_ms, N_PARTITIONS, &mut self.sent);
+        let n_sends = 1 + u32::from(self.seeded.chance(0.3));
+        for _ in 0..n_sends {
+            // an answer that was lost: the same request again
+            while log.append(vec![deltas.clone()]).await.is_err() {
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
         for idx in 0..self.sources.len() {
             let source = &mut self.sources[idx];
             let mut epoch = source.epoch(&mut self.seeded, now_ms);
@@ -235,7 +246,7 @@ impl World {
 
     /// The last life: nothing new comes. Totals are exact from memory, then from blocks, then from merged ones.
     async fn rest(&mut self) -> Result<(), String> {
-        let truth = joined(self.sources.iter());
+        let truth = joined(self.sources.iter(), &self.sent);
         let life = self.sound_life().await?;
         life.check("at once", &truth).await?;
         self.pass(REST_STEPS).await;
@@ -254,7 +265,7 @@ impl World {
 
     /// The same again, from blocks alone.
     async fn restart(&mut self) -> Result<(), String> {
-        let truth = joined(self.sources.iter());
+        let truth = joined(self.sources.iter(), &self.sent);
         let life = self.sound_life().await?;
         life.check("restarted", &truth).await
     }
@@ -345,12 +356,18 @@ fn totals_are_exact_whatever_crashes() {
 
 #[test]
 fn a_commit_before_its_blocks_is_noticed() {
-    let n = n_noticed(12, |seed| whole_way(seed, Mutant::CommitBeforeEffects));
-    assert!(n > 0, "no seed noticed it");
+    let noticed = is_noticed(40, |seed| whole_way(seed, Mutant::CommitBeforeEffects));
+    assert!(noticed, "no seed noticed it");
+}
+
+#[test]
+fn a_re_sent_request_that_counts_again_is_noticed() {
+    let noticed = is_noticed(40, |seed| whole_way(seed, Mutant::HashesIgnored));
+    assert!(noticed, "no seed noticed it");
 }
 
 #[test]
 fn a_ledger_that_is_not_written_is_noticed() {
-    let n = n_noticed(6, |seed| whole_way(seed, Mutant::NoLedger));
-    assert!(n > 0, "no seed noticed it");
+    let noticed = is_noticed(40, |seed| whole_way(seed, Mutant::NoLedger));
+    assert!(noticed, "no seed noticed it");
 }

@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use bus::testing::Seeded;
 use bus::{Draft, Header, Kind, Partition, RequestHash, Topic, TopicPartition};
+use bytes::Bytes;
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Metric, MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics,
+    Sum, metric, number_data_point,
+};
+use prost::Message;
 use telemetry::derived::{DeltaValue, DerivedRecord, SeriesDelta, TenantDelta, WindowDelta};
 use telemetry::histogram::ExpHistogram;
 use telemetry::{RecordTime, Tenant};
@@ -142,6 +148,58 @@ impl Source {
     }
 }
 
+/// A request of somebody who sends deltas by OTLP, and what it adds to the truth.
+pub(crate) fn deltas(
+    seeded: &mut Seeded,
+    now_ms: i64,
+    n_partitions: u32,
+    truth: &mut Truth,
+) -> Draft {
+    let number = seeded.below(4);
+    let count = 1 + seeded.below(100);
+    let key = ("a".to_owned(), format!("hits_{number}_total"), now_ms);
+    truth.entry(key).or_default().0 += count as f64;
+    let point = NumberDataPoint {
+        start_time_unix_nano: (now_ms as u64 - 4_000) * 1_000_000,
+        time_unix_nano: now_ms as u64 * 1_000_000,
+        value: Some(number_data_point::Value::AsInt(count as i64)),
+        ..NumberDataPoint::default()
+    };
+    let metric = Metric {
+        name: format!("hits.{number}"),
+        data: Some(metric::Data::Sum(Sum {
+            data_points: vec![point],
+            aggregation_temporality: AggregationTemporality::Delta as i32,
+            is_monotonic: true,
+        })),
+        ..Metric::default()
+    };
+    let scope_metrics = vec![ScopeMetrics {
+        metrics: vec![metric],
+        ..ScopeMetrics::default()
+    }];
+    let resource_metrics = vec![ResourceMetrics {
+        scope_metrics,
+        ..ResourceMetrics::default()
+    }];
+    Draft {
+        to: TopicPartition {
+            topic: Topic::Points,
+            partition: Partition(number as u32 % n_partitions),
+        },
+        header: Header {
+            tenant: tenant("a"),
+            kind: Kind::Otlp,
+            accepted_at: RecordTime::default(),
+            n_items: 1,
+            request_hash: RequestHash(u128::from(seeded.next_u64())),
+            part: 0,
+            historic: false,
+        },
+        payload: Bytes::from(MetricsData { resource_metrics }.encode_to_vec()),
+    }
+}
+
 pub(crate) fn tenant(name: &str) -> Tenant {
     name.parse().expect("a tenant")
 }
@@ -191,9 +249,9 @@ pub(crate) fn told(tenant: &str, series: &[metrics::SeriesData], truth: &mut Tru
     }
 }
 
-/// Truths of several sources as one.
-pub(crate) fn joined<'a>(sources: impl Iterator<Item = &'a Source>) -> Truth {
-    let mut all = Truth::new();
+/// Truths of several sources, and of what was sent, as one.
+pub(crate) fn joined<'a>(sources: impl Iterator<Item = &'a Source>, sent: &Truth) -> Truth {
+    let mut all = sent.clone();
     for (key, (count, observed)) in sources.flat_map(|source| &source.truth) {
         let sum = all.entry(key.clone()).or_default();
         sum.0 += count;
