@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::whole::{KEEP_ALL, wait_until_stored};
+use super::whole::{KEEP_ALL, spans_in, wait_until_in};
 use super::{NO_SERVER, Settings, absent};
 use crate::load::{Generator, Outcome, Plan, Protocol};
 use crate::product::Product;
@@ -16,6 +16,8 @@ const SUSTAINED_S: u64 = 15;
 /// repeat: what was refused before is new, what was taken is a re-send.
 const DISTINCT_SPANS: u64 = 8_000_000;
 const CONNECTIONS: usize = 400;
+/// Where an acknowledged span may end, as every trace is kept.
+const SETTLED: [&str; 2] = ["stored", "duplicates"];
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let Some(binary) = settings.server_binary() else {
@@ -54,12 +56,18 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     );
     table.row(cells("sustained, 4 connections", &sustained));
     table.row(cells("overload", &overload));
+    let under_load = product.memory()?.peak_bytes;
+    let settled = wait_until_in(&SETTLED, &product, acked)?;
     let peak = product.memory()?.peak_bytes;
     table.note(format!(
-        "offered: {:.1}x of what was sustained",
+        "offered: {:.1}x of what was sustained; more the senders cannot offer, which share the machine with the server and wait for each answer",
         rate(overload.offered(), &overload) as f64 / sustained_rate.max(1) as f64
     ));
-    table.note(format!("peak memory of the server: {} MiB", peak >> 20));
+    table.note(format!(
+        "peak memory of the server: {} MiB under load, {} MiB until all was stored",
+        under_load >> 20,
+        peak >> 20
+    ));
     table.note(format!(
         "acked {acked}, accepted by the server's own count {accepted}: {}",
         verdict(acked == accepted)
@@ -69,8 +77,12 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
         "every span acked or refused retryably: {}",
         verdict(silent == 0)
     ));
-    let distinct = wait_until_stored(&product, acked)?;
-    table.note(format!("stored afterwards: {distinct} spans (re-sends of the repeated corpus are dropped as duplicates)"));
+    table.note(format!(
+        "every acked span stored, or known as sent before (the corpus repeats): {}; {} stored, {} sent before",
+        verdict(settled == acked),
+        spans_in("stored", &product)?,
+        spans_in("duplicates", &product)?
+    ));
     table.print()?;
     Ok(())
 }

@@ -20,9 +20,10 @@ use crate::corpus::{Corpus, Request, Spec, TraceSpans};
 use crate::cost::{Samples, Side, interleave, memory, thread_cpu};
 use crate::table::Table;
 
-/// Spans of the comparison: 20 s of a shard, in which most traces are decided.
+/// Spans of the comparison.
 const N_SPANS: u64 = 400_000;
-const SPANS_PER_S: u64 = 20_000;
+/// Shard time in which they come, so that most traces are decided and epochs are sealed, however few they are.
+const WITHIN_S: u64 = 20;
 /// Open traces of the memory table, and spans of each.
 const OPEN_TRACES: u64 = 1_000_000;
 const OPEN_TRACE_SPANS: u64 = 12;
@@ -41,7 +42,8 @@ const OF: TopicPartition = TopicPartition {
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut table = Table::new(
         format!(
-            "shard: from memory, one partition, records of 512 and of 16 spans, {SPANS_PER_S} spans in a second of shard time"
+            "shard: from memory, one partition, {} spans in {WITHIN_S} s of shard time",
+            settings.scaled(N_SPANS)
         ),
         &[
             "",
@@ -74,7 +76,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn compare(corpus: &Corpus, rounds: usize) -> anyhow::Result<[Samples; 3]> {
-    let mut maker = Maker::new(SPANS_PER_S);
+    let mut maker = Maker::new((corpus.n_spans / WITHIN_S).max(1));
     let records: Vec<Record> = corpus
         .requests
         .iter()

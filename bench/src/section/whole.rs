@@ -109,7 +109,7 @@ fn measure(binary: &std::path::Path, way: &Way, n_spans: u64) -> anyhow::Result<
     })?;
     let before = product.cpu()?;
     let outcome = generator.run()?;
-    let stored = wait_until_stored(&product, outcome.acked)?;
+    let stored = wait_until_in(&["stored"], &product, outcome.acked)?;
     Ok(Measured {
         cpu: product.cpu()? - before,
         stored,
@@ -120,17 +120,30 @@ fn measure(binary: &std::path::Path, way: &Way, n_spans: u64) -> anyhow::Result<
     })
 }
 
-/// Waits until `n_spans` are stored or too long. Says how many are.
-pub(super) fn wait_until_stored(product: &Product, n_spans: u64) -> anyhow::Result<u64> {
+/// Waits until `n_spans` are in one of `states` by the server's own count, or too long. Says how many are.
+pub(super) fn wait_until_in(
+    states: &[&str],
+    product: &Product,
+    n_spans: u64,
+) -> anyhow::Result<u64> {
     let clock = Clock::host();
     let begun = clock.monotonic();
     loop {
-        let stored = product.metric("tracewell_spans_total", &["state=\"stored\""])? as u64;
-        if stored >= n_spans || clock.monotonic() - begun > STORED_WAIT_MAX {
-            return Ok(stored);
+        let mut found = 0;
+        for state in states {
+            found += spans_in(state, product)?;
+        }
+        if found >= n_spans || clock.monotonic() - begun > STORED_WAIT_MAX {
+            return Ok(found);
         }
         std::thread::sleep(POLL);
     }
+}
+
+/// Spans that are in one state of the conservation counters.
+pub(super) fn spans_in(state: &str, product: &Product) -> anyhow::Result<u64> {
+    let label = format!("state=\"{state}\"");
+    Ok(product.metric("tracewell_spans_total", &[&label])? as u64)
 }
 
 fn cells(name: &str, measured: &Measured) -> [String; 9] {
