@@ -200,7 +200,8 @@ impl MetricsStore {
             applied.iter().map(|one| one.complete_to).min()
         };
         let all: Option<Vec<RecordTime>> = live.values().map(of_one).collect();
-        all?.into_iter().min()
+        // none of a partition's epochs may be whole yet
+        all?.into_iter().min().filter(|at| at.unix_ms > i64::MIN)
     }
 
     /// Every series that all matchers agree with, with its points in (from, to], in order of labels; also under the names that other tools know.

@@ -16,6 +16,11 @@ use crate::select::LabelsKey;
 use crate::view::{VIEWS, View};
 use crate::{Labels, Matcher};
 
+/// Newest blocks of a tenant that are asked what metrics are.
+const METADATA_BLOCKS_MAX: usize = 64;
+/// How long after an exemplar its block may be sealed, in ms: a trace is decided, then a head is sealed.
+const EXEMPLAR_LATE_MS: i64 = 900_000;
+
 /// Exemplars of one series, ascending in time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesExemplars {
@@ -248,7 +253,7 @@ impl MetricsStore {
         Ok(values.into_iter().collect())
     }
 
-    /// What metrics are, by name, as it was said last.
+    /// What metrics are, by name, as it was said last, in the newest blocks: senders repeat it.
     ///
     /// # Errors
     /// When a block cannot be read.
@@ -258,9 +263,12 @@ impl MetricsStore {
     ) -> Result<BTreeMap<String, Metadata>, SelectError> {
         let mut newest = BTreeMap::new();
         let everything = (i64::MIN, i64::MAX);
-        let blocks = self.parts(tenant, everything, |head| {
+        let mut blocks = self.parts(tenant, everything, |head| {
             newest.extend(head.metadata().clone());
         });
+        blocks.sort_by_key(|block| block.meta.sealed_last);
+        let n_old = blocks.len().saturating_sub(METADATA_BLOCKS_MAX);
+        blocks.drain(..n_old);
         let mut all = BTreeMap::new();
         for block in blocks {
             match self.metadata_of(&block).await {
@@ -290,8 +298,7 @@ impl MetricsStore {
     ) -> Result<Vec<SeriesExemplars>, SelectError> {
         let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
         let mut found: BTreeMap<Labels, Vec<Exemplar<()>>> = BTreeMap::new();
-        // A trace's exemplar may be older than the points of its block: every block is asked.
-        let blocks = self.parts(tenant, (i64::MIN, i64::MAX), |head| {
+        let mut blocks = self.parts(tenant, (i64::MIN, i64::MAX), |head| {
             let wanted: BTreeSet<_> = head.select(matchers).into_iter().collect();
             for exemplar in head.exemplars() {
                 if wanted.contains(&exemplar.series) && inside(exemplar.unix_ms) {
@@ -302,6 +309,13 @@ impl MetricsStore {
                         .push(without_series(exemplar));
                 }
             }
+        });
+        // A trace's exemplar comes when the trace is decided, so it may be older than the points of its block.
+        let to_late_ms = to_unix_ms.saturating_add(EXEMPLAR_LATE_MS);
+        blocks.retain(|block| {
+            let (first, last) = (block.meta.sealed_first, block.meta.sealed_last);
+            let sealed_then = first.unix_ms <= to_late_ms && last.unix_ms >= from_unix_ms;
+            sealed_then || block.overlaps(from_unix_ms, to_unix_ms)
         });
         for block in blocks {
             let read = async {
