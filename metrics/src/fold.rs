@@ -3,15 +3,19 @@
 
 use std::sync::Arc;
 
-use crate::Window;
+use crate::chunk::histograms::BUCKETS_MAX;
 use crate::head::{Caps, TenantHead};
 use crate::histogram::Histogram;
 use crate::labels::NAME;
 use crate::row::{Exemplar, Metadata};
 use crate::series::{Kind, SeriesId};
+use crate::{Value, Window};
 
 /// Marks the series that holds what came beyond a cap.
 pub const OVERFLOW: &str = "__overflow__";
+
+/// Labels of a series at most; a collector lets fewer through, but not every record comes from ours.
+pub const LABELS_MAX: usize = 256;
 
 /// What became of a tenant's points, since the log began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +28,7 @@ pub struct Totals {
     pub duplicates: u64,
     /// Samples older than the out-of-order window.
     pub too_old: u64,
-    /// Samples of new series beyond a cap: what is no delta cannot be added to others.
+    /// Samples of new series beyond a cap (what is no delta cannot be added to others), and points with too many labels or buckets.
     pub beyond_cap: u64,
     /// Points that no reader could read.
     pub dead_lettered: u64,
@@ -51,7 +55,9 @@ impl Fold<'_> {
 
     /// The series of samples with these labels (sorted by name, no value empty).
     fn series_of_samples(&mut self, labels: &[(&str, &str)]) -> Option<SeriesId> {
-        let series = self.head.series_of(labels, Kind::Samples, self.caps);
+        let fits = labels.len() <= LABELS_MAX;
+        let series = fits.then(|| self.head.series_of(labels, Kind::Samples, self.caps));
+        let series = series.flatten();
         match series {
             Some(_) => self.totals.stored += 1,
             None => self.totals.beyond_cap += 1,
@@ -79,6 +85,10 @@ impl Fold<'_> {
         if !self.admit(unix_ms) {
             return None;
         }
+        if !is_storable(&value) {
+            self.totals.beyond_cap += 1;
+            return None;
+        }
         let series = self.series_of_samples(labels)?;
         self.head.push_histogram(series, unix_ms, Arc::new(value));
         Some(series)
@@ -89,21 +99,32 @@ impl Fold<'_> {
         if !self.admit(window.end_unix_ms) {
             return None;
         }
+        let storable = match &window.value {
+            Value::Float(_) => true,
+            Value::Histogram(histogram) => is_storable(histogram),
+        };
+        if labels.len() > LABELS_MAX || !storable {
+            self.totals.beyond_cap += 1;
+            return None;
+        }
         let series = match self.head.series_of(labels, Kind::Windows, self.caps) {
             Some(series) => series,
-            None => {
-                self.totals.overflowed += 1;
-                let metric = labels.iter().find(|(name, _)| *name == NAME);
-                let labels = [
-                    (NAME, metric.map_or("", |(_, metric)| metric)),
-                    (OVERFLOW, "true"),
-                ];
-                self.head.series_beyond(&labels, Kind::Windows)?
-            }
+            None => self.overflow_series(labels)?,
         };
         self.totals.stored += 1;
         self.head.push_window(series, window);
         Some(series)
+    }
+
+    /// The overflow series of a metric that has series of its own; metrics that are new themselves share one, or there could be as many as names.
+    fn overflow_series(&mut self, labels: &[(&str, &str)]) -> Option<SeriesId> {
+        self.totals.overflowed += 1;
+        let metric = labels.iter().find(|(name, _)| *name == NAME);
+        let metric = metric.map_or("", |(_, metric)| metric);
+        let is_known = self.head.series().n_of_metric(metric) > 0;
+        let name = if is_known { metric } else { OVERFLOW };
+        self.head
+            .series_beyond(&[(NAME, name), (OVERFLOW, "true")], Kind::Windows)
     }
 
     pub fn exemplar(&mut self, exemplar: Exemplar<SeriesId>) {
@@ -112,5 +133,84 @@ impl Fold<'_> {
 
     pub fn metadata(&mut self, metric: &str, metadata: Metadata) {
         self.head.put_metadata(metric, metadata);
+    }
+}
+
+/// Whether a block can hold it.
+fn is_storable(histogram: &Histogram) -> bool {
+    let sides = [&histogram.positive, &histogram.negative];
+    sides.iter().all(|side| side.counts.len() <= BUCKETS_MAX)
+        && histogram.custom_bounds.len() <= BUCKETS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Buckets;
+
+    fn window(value: Value) -> Window {
+        Window {
+            start_unix_ms: 0,
+            end_unix_ms: 1,
+            value,
+        }
+    }
+
+    #[test]
+    fn new_metrics_beyond_the_cap_share_one_series() {
+        let (mut head, mut totals) = (TenantHead::default(), Totals::default());
+        let caps = Caps {
+            series_max: 1,
+            metric_series_max: 1,
+        };
+        let mut fold = Fold {
+            head: &mut head,
+            totals: &mut totals,
+            caps,
+            oldest_unix_ms: None,
+        };
+        for n in 0..50 {
+            let (name, job) = (format!("m{}", n / 2), format!("{n}"));
+            let labels = [(NAME, name.as_str()), ("job", job.as_str())];
+            assert!(fold.window(&labels, window(Value::Float(1.0))).is_some());
+        }
+        assert_eq!(
+            head.n_series(),
+            3,
+            "its own, that of m0, and that of all others"
+        );
+        assert_eq!((totals.stored, totals.overflowed), (50, 49));
+    }
+
+    #[test]
+    fn what_no_block_can_hold_is_refused() {
+        let (mut head, mut totals) = (TenantHead::default(), Totals::default());
+        let caps = Caps {
+            series_max: 9,
+            metric_series_max: 9,
+        };
+        let mut fold = Fold {
+            head: &mut head,
+            totals: &mut totals,
+            caps,
+            oldest_unix_ms: None,
+        };
+        let names: Vec<String> = (0..300).map(|n| format!("l{n:03}")).collect();
+        let labels: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        assert_eq!(fold.float(&labels, 0, 1.0), None);
+        let huge = Histogram {
+            positive: Buckets {
+                offset: 0,
+                counts: vec![1.0; BUCKETS_MAX + 1],
+            },
+            ..Histogram::default()
+        };
+        assert_eq!(fold.histogram(&[], 0, huge.clone()), None);
+        assert_eq!(
+            fold.window(&[], window(Value::Histogram(huge.into()))),
+            None
+        );
+        assert_eq!((totals.accepted, totals.beyond_cap), (3, 3));
+        assert!(head.is_empty());
     }
 }

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use super::layout::{self, N_SECTIONS};
 use super::{BuildError, Meta};
 use crate::chunk::bytes::{put_bytes, put_varint, put_zigzag};
+use crate::chunk::histograms::CHUNK_BUCKETS_MAX;
 use crate::chunk::{Effort, POINTS_MAX, floats, histograms, ints};
 use crate::histogram::Histogram;
 use crate::labels::NAME;
@@ -147,7 +148,7 @@ impl BlockBuilder {
     }
 
     fn push_histograms(&mut self, series: u32, row: &Row) {
-        for points in row.histograms.chunks(POINTS_MAX) {
+        for points in histogram_chunks(&row.histograms, |(_, histogram)| histogram) {
             let times: Vec<i64> = points.iter().map(|(unix_ms, _)| *unix_ms).collect();
             let values: Vec<Arc<Histogram>> = points.iter().map(|(_, h)| Arc::clone(h)).collect();
             let begin = self.chunks.len();
@@ -179,7 +180,7 @@ impl BlockBuilder {
                 Value::Histogram(value) => Some((window, value)),
             })
             .collect();
-        for windows in of_histograms.chunks(POINTS_MAX) {
+        for windows in histogram_chunks(&of_histograms, |(_, histogram)| histogram) {
             let values: Vec<Arc<Histogram>> = windows.iter().map(|(_, h)| Arc::clone(h)).collect();
             let (ends, begin) = self.begin_windows(windows.iter().map(|(window, _)| *window));
             histograms::encode(&values, self.effort, &mut self.chunks);
@@ -356,6 +357,28 @@ impl BlockBuilder {
         ints::encode(&self.pages.crcs, &mut out);
         out
     }
+}
+
+/// Runs of at most as many points, and as many buckets, as a chunk has.
+fn histogram_chunks<T>(
+    points: &[T],
+    histogram: impl Fn(&T) -> &Histogram,
+) -> impl Iterator<Item = &[T]> {
+    let mut rest = points;
+    std::iter::from_fn(move || {
+        let mut n_buckets = 0;
+        let fits = |point: &&T| {
+            let histogram = histogram(point);
+            n_buckets += histogram.positive.counts.len()
+                + histogram.negative.counts.len()
+                + histogram.custom_bounds.len();
+            n_buckets <= CHUNK_BUCKETS_MAX
+        };
+        let n = rest.iter().take(POINTS_MAX).take_while(fits).count();
+        let (chunk, others) = rest.split_at(n.max(1).min(rest.len()));
+        rest = others;
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }
 
 fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {

@@ -280,3 +280,31 @@ fn long_series_are_cut_into_chunks_and_pages_and_read_in_part() {
         assert_eq!(points, [1_024]);
     });
 }
+
+#[test]
+fn histograms_with_very_many_buckets_are_cut_into_smaller_chunks() {
+    runtime().block_on(async {
+        let mut row = Row::new(Kind::Samples);
+        let histogram = Arc::new(Histogram {
+            positive: Buckets {
+                offset: 0,
+                counts: vec![1.0; 16_384],
+            },
+            ..Histogram::default()
+        });
+        row.histograms = (0..300).map(|at| (at, Arc::clone(&histogram))).collect();
+        let series = vec![(Labels::new([("__name__", "m")]), row)];
+        let store = Store::new().await;
+        let opened = store
+            .open("b", build(&series, Effort::Quick).body)
+            .await
+            .expect("a block");
+        let n_chunks = opened.index.chunks_in(0, i64::MIN, i64::MAX).count();
+        assert_eq!(n_chunks, 2);
+        let read = store
+            .rows(&opened, &[0], (i64::MIN, i64::MAX))
+            .await
+            .expect("rows");
+        assert_eq!(read, series);
+    });
+}

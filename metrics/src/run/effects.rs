@@ -17,7 +17,7 @@ use crate::machine::SealedHead;
 use crate::{Metrics, MetricsStore};
 
 /// Sealed heads that wait for the writer; the machine waits when there are more.
-pub(super) const HEADS_WAITING_MAX: usize = 2;
+pub(super) const HEADS_WAITING_MAX: usize = 1;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 

@@ -8,8 +8,9 @@ use bus::testing::Seeded;
 use bus::{Draft, Kind, Offset, Partition, Record, Topic, TopicPartition};
 use metrics::machine::{PointsMachine, SealedHead};
 use telemetry::RecordTime;
+use telemetry::derived::{DeltaValue, DerivedRecord, SeriesDelta, TenantDelta, WindowDelta};
 
-use crate::traffic::{Source, draft};
+use crate::traffic::{Source, draft, tenant};
 use crate::{for_each_seed, is_noticed};
 
 const OF: TopicPartition = TopicPartition {
@@ -87,11 +88,16 @@ fn content(sealed: &SealedHead) -> String {
 
 fn takes_over_at_every_seal(seed: u64, mutant: Mutant) -> Result<(), String> {
     let records = records(seed);
-    let machine = || PointsMachine::new(OF, 1).mutated(mutant);
-    let all = seals(&mut machine(), &records)?;
-    if all.len() < 5 {
-        return Err(format!("{} seals are too few to show anything", all.len()));
+    let n_seals = seals(&mut PointsMachine::new(OF, 1), &records)?.len();
+    if n_seals < 5 {
+        return Err(format!("{n_seals} seals are too few to show anything"));
     }
+    takes_over(&records, mutant)
+}
+
+fn takes_over(records: &[Record], mutant: Mutant) -> Result<(), String> {
+    let machine = || PointsMachine::new(OF, 1).mutated(mutant);
+    let all = seals(&mut machine(), records)?;
     for (n, at) in all.iter().enumerate() {
         let chain: Vec<LedgerEntry> = at
             .entry
@@ -128,6 +134,47 @@ fn a_take_over_at_every_seal_seals_what_follows_alike() {
         20,
         |seed| takes_over_at_every_seal(seed, Mutant::None),
     );
+}
+
+/// Epochs so large that heads are full before five minutes have passed.
+fn large_records() -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut offset = 0;
+    for n in 0..34u64 {
+        let series = (0..30_000).map(|s| SeriesDelta {
+            name: format!("calls_{n}"),
+            labels: vec![("series".to_owned(), format!("{n}-{s}"))],
+            windows: vec![WindowDelta {
+                start_unix_ms: 0,
+                end_unix_ms: 10_000,
+                value: DeltaValue::Count(1.0),
+            }],
+            exemplars: Vec::new(),
+        });
+        let record = DerivedRecord {
+            source_partition: 0,
+            previous_end: n,
+            end: n + 1,
+            part: 0,
+            is_last: true,
+            complete_to: RecordTime::default(),
+            tenants: vec![TenantDelta {
+                tenant: tenant("a"),
+                series: series.collect(),
+            }],
+        };
+        let draft = draft(OF.partition, &record);
+        push(&mut records, &mut offset, n as i64 * 2_500, draft);
+    }
+    records
+}
+
+#[test]
+fn a_full_head_is_sealed_and_taken_over_like_any_other() {
+    let records = large_records();
+    let all = seals(&mut PointsMachine::new(OF, 1), &records).expect("it goes on");
+    assert!(all.len() >= 2, "{} seals", all.len());
+    takes_over(&records, Mutant::None).expect("alike");
 }
 
 #[test]
