@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 
 use super::DecodeError;
 use super::build::{EXEMPLARS_MAX, METADATA_MAX, N_SORTS};
@@ -300,7 +301,7 @@ impl BlockIndex {
     pub fn text_keys(&self) -> TextKeys<'_> {
         TextKeys {
             index: self,
-            known: vec![None; self.symbols.len()],
+            known: HashMap::default(),
         }
     }
 
@@ -309,7 +310,7 @@ impl BlockIndex {
     pub fn owned_texts(&self) -> OwnedTexts<'_> {
         OwnedTexts {
             index: self,
-            known: vec![None; self.symbols.len()],
+            known: HashMap::default(),
         }
     }
 
@@ -349,8 +350,12 @@ impl BlockIndex {
         if range.is_empty() {
             return Vec::new();
         }
+        // the range has said all of the metric's name
+        let is_said =
+            |matcher: &&Matcher| metric.is_some_and(|metric| std::ptr::eq(metric, *matcher));
         let mut asked: Vec<SymbolMatcher<'_>> = matchers
             .iter()
+            .filter(|matcher| !is_said(matcher))
             .map(|matcher| SymbolMatcher::new(matcher, &self.symbols))
             .collect();
         // where each matcher's label stands in each shape
@@ -476,7 +481,7 @@ impl BlockIndex {
 /// What each distinct text contributes to a key of labels, worked out when first wanted.
 pub struct TextKeys<'a> {
     index: &'a BlockIndex,
-    known: Vec<Option<u128>>,
+    known: HashMap<u32, u128>,
 }
 
 impl TextKeys<'_> {
@@ -484,10 +489,8 @@ impl TextKeys<'_> {
     pub fn of_series(&mut self, series: u32) -> impl Iterator<Item = (u128, u128)> {
         let Self { index, known } = self;
         let mut key = |symbol: u32| {
-            let Some(known) = known.get_mut(symbol as usize) else {
-                return 0;
-            };
-            *known.get_or_insert_with(|| text_key(index.symbols.get(symbol)))
+            let known = known.entry(symbol);
+            *known.or_insert_with(|| text_key(index.symbols.get(symbol)))
         };
         let pairs = index.names_of(series).iter().zip(index.values_of(series));
         pairs.map(move |(name, value)| (key(*name), key(*value)))
@@ -497,7 +500,7 @@ impl TextKeys<'_> {
 /// Texts as labels hold them, each made once.
 pub struct OwnedTexts<'a> {
     index: &'a BlockIndex,
-    known: Vec<Option<Arc<str>>>,
+    known: HashMap<u32, Arc<str>>,
 }
 
 impl OwnedTexts<'_> {
@@ -506,8 +509,7 @@ impl OwnedTexts<'_> {
         let Self { index, known } = self;
         let mut text = |symbol: u32| {
             let make = || Arc::from(index.symbols.get(symbol));
-            let known = known.get_mut(symbol as usize);
-            known.map_or_else(make, |known| Arc::clone(known.get_or_insert_with(make)))
+            Arc::clone(known.entry(symbol).or_insert_with(make))
         };
         let pairs = index.names_of(series).iter().zip(index.values_of(series));
         Labels::new(pairs.map(|(name, value)| (text(*name), text(*value))))
