@@ -56,6 +56,18 @@ fn seeds() -> BTreeMap<String, Vec<u8>> {
     }
     seeds.insert("wire_scan/bomb".to_owned(), [0x12, 0].repeat(1_000));
     seeds.insert("wire_scan/groups".to_owned(), vec![0x0b; 101]);
+    let mut truncated = request(2, 2).encode_to_vec();
+    truncated.truncate(truncated.len() * 2 / 3);
+    seeds.insert("wire_scan/truncated".to_owned(), truncated);
+    for name in ["wire_scan/merged", "regroup/merged"] {
+        seeds.insert(name.to_owned(), merged());
+    }
+    for (n, text) in TRACEQL.iter().enumerate() {
+        let name = format!("traceql_parse/{n}");
+        seeds.insert(name, text.as_bytes().to_vec());
+    }
+    let deep = [vec![b'('; 64], b"true".to_vec(), vec![b')'; 64]].concat();
+    seeds.insert("traceql_parse/deep".to_owned(), deep);
     seeds.insert(
         "otlp_json/odd.json".to_owned(),
         ODD_JSON.as_bytes().to_vec(),
@@ -88,6 +100,32 @@ const ODD_JSON: &str = r#"{"resourceSpans":[{"resource":null,"unknown":[1,{"a":2
 {"traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"eee19b7ec3c1b174","name":"a\u00e9\n","kind":2,"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":1544712661000000000,
 "attributes":[{"key":"d","value":{"doubleValue":"NaN"}},{"key":"i","value":{"intValue":"-9223372036854775808"}},{"key":"b","value":{"bytesValue":"AQID"}},
 {"key":"l","value":{"arrayValue":{}}},{"key":"k","value":{"kvlistValue":{"values":[{"key":"x"}]}}}],"status":{"code":2}}]}]}]}"#;
+
+const TRACEQL: &[&str] = &[
+    "name =~ \"GET.*\" && (kind = server || status != error)",
+    "duration > 0.1s && duration <= 1m1s",
+    "span.http.response.status_code % 100 = 3",
+    "!(span.retry = true) && span.absent = nil && .ratio != nil",
+    "-1 - -2 = 1 && 2 ^ 3 ^ 2 = 512 && 7 / 2 = 3.5",
+    "span.least / -1 > 0 || -span.least = 1",
+    "resource.\"with space\" !~ `a|b` || event:name = \"exception\"",
+];
+
+/// A resource message in two pieces, which protobuf joins.
+fn merged() -> Vec<u8> {
+    let Some(resource_spans) = request(1, 2).resource_spans.into_iter().next() else {
+        return Vec::new();
+    };
+    let more = ResourceSpans {
+        resource: resource_spans.resource.clone(),
+        ..ResourceSpans::default()
+    };
+    let body = [resource_spans.encode_to_vec(), more.encode_to_vec()].concat();
+    let mut bytes = vec![0x0a];
+    prost::encode_length_delimiter(body.len(), &mut bytes).expect("a vector grows");
+    bytes.extend(body);
+    bytes
+}
 
 fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue {

@@ -1,4 +1,4 @@
-//! A block whose bytes were changed gives its traces as they were, or an error: never another trace.
+//! A block whose bytes were changed gives its traces as they were, or it is told that it is damaged: never another trace, never a silent gap.
 //!
 //! The input is a list of changes, 3 bytes each: where (2 bytes, in parts of the block's length), what is xored there. Bytes that begin with 0xffff stand in
 //! the place of the block.
@@ -115,8 +115,15 @@ impl Sound {
                     !bytes.is_empty() || matches!(found, Ok(Some(_))),
                     "nothing was changed"
                 );
-                if let Ok(Some(found)) = found {
-                    assert!(found.traces_data == *sent, "another trace under {id}");
+                match found {
+                    Ok(Some(found)) => {
+                        assert!(found.traces_data == *sent, "another trace under {id}");
+                    }
+                    Ok(None) => assert!(
+                        store.metrics().damaged_blocks.get() > 0,
+                        "{id} is gone and nobody is told"
+                    ),
+                    Err(_) => {}
                 }
             }
             let query = SearchQuery {
@@ -125,6 +132,10 @@ impl Sound {
                 cursor: None,
             };
             if let Ok(page) = store.search(&tenant, &query).await {
+                assert!(
+                    page.traces.len() == self.traces.len() || page.partial.is_some(),
+                    "traces are gone and the page says it is whole"
+                );
                 for found in page.traces {
                     let sent = self.traces.iter().find(|(id, _)| *id == found.id);
                     assert!(

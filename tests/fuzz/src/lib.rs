@@ -8,6 +8,7 @@ mod ledger;
 mod log_replay;
 mod otlp_json;
 mod regroup;
+mod traceql_parse;
 mod wire_scan;
 
 /// A target by its name.
@@ -46,6 +47,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "block_open",
         run: block_open::run,
+    },
+    Target {
+        name: "traceql_parse",
+        run: traceql_parse::run,
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
-use telemetry::wire::{Regroup, TraceWalker, WalkLimits};
+use telemetry::wire::{Regroup, SpanView, TraceWalker, WalkLimits};
 
 const N_PARTITIONS: u32 = 3;
 /// Small, so that parts are cut.
@@ -13,11 +13,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let Ok(view) = walker.walk(bytes, &WalkLimits::default()) else {
         return;
     };
-    let whole = TracesData::decode(view.bytes()).expect("the view lies in valid OTLP");
     let mut accepted: Vec<Vec<u8>> = view.spans().map(|span| span.bytes().to_vec()).collect();
     let mut parts = Vec::new();
-    let partition_of =
-        |span: &telemetry::wire::SpanView<'_>| u32::from(span.span_id().0[7]) % N_PARTITIONS;
     Regroup::default().regroup(
         &view,
         N_PARTITIONS,
@@ -25,20 +22,13 @@ pub(crate) fn run(bytes: &[u8]) {
         PART_BYTES_MAX,
         |partition, n_spans, part| parts.push((partition, n_spans, part.to_vec())),
     );
+    let mut placed = placed_spans(view.bytes());
     let mut found = Vec::new();
     let mut again = TraceWalker::new();
     for (partition, n_spans, part) in &parts {
-        let decoded = TracesData::decode(part.as_slice()).expect("a part is valid OTLP");
-        for resource in &decoded.resource_spans {
-            let is_sent = |sent: &&_| {
-                let sent: &&opentelemetry_proto::tonic::trace::v1::ResourceSpans = sent;
-                sent.resource.encode_to_vec() == resource.resource.encode_to_vec()
-                    && sent.schema_url == resource.schema_url
-            };
-            assert!(
-                whole.resource_spans.iter().any(|sent| is_sent(&sent)),
-                "a resource that nobody sent"
-            );
+        for span in placed_spans(part) {
+            let at = placed.iter().position(|sent| *sent == span);
+            placed.swap_remove(at.expect("a span stands where nobody sent it"));
         }
         let part = again
             .walk(part, &WalkLimits::trusted())
@@ -58,12 +48,26 @@ pub(crate) fn run(bytes: &[u8]) {
     assert!(accepted == found, "spans went missing or came twice");
 }
 
-trait EncodeToVec {
-    fn encode_to_vec(&self) -> Vec<u8>;
+fn partition_of(span: &SpanView<'_>) -> u32 {
+    u32::from(span.span_id().0[7]) % N_PARTITIONS
 }
 
-impl<M: Message> EncodeToVec for Option<M> {
-    fn encode_to_vec(&self) -> Vec<u8> {
-        self.as_ref().map_or_else(Vec::new, Message::encode_to_vec)
+/// Every span as prost reads it, with the resource and the scope it stands under.
+fn placed_spans(traces: &[u8]) -> Vec<[Vec<u8>; 3]> {
+    let traces = TracesData::decode(traces).expect("it is valid OTLP");
+    let mut placed = Vec::new();
+    for mut resource in traces.resource_spans {
+        let scopes = std::mem::take(&mut resource.scope_spans);
+        let resource = resource.encode_to_vec();
+        for mut scope in scopes {
+            let spans = std::mem::take(&mut scope.spans);
+            let scope = scope.encode_to_vec();
+            placed.extend(
+                spans
+                    .iter()
+                    .map(|span| [resource.clone(), scope.clone(), span.encode_to_vec()]),
+            );
+        }
     }
+    placed
 }

@@ -16,6 +16,8 @@ use fuzz::{TARGETS, Target, target};
 const INPUTS: u64 = 1_500;
 /// Longest input that is made, in bytes.
 const INPUT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a failing input that the message shows.
+const HEX_BYTES_MAX: usize = 2_000;
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -91,12 +93,15 @@ fn first_failure(
     inputs.find_map(|(origin, input)| {
         let broken = catch_unwind(AssertUnwindSafe(|| (target.run)(&input))).is_err();
         broken.then(|| {
+            let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(target.name);
+            std::fs::write(&kept, &input).expect("writable");
             let hex: String = input
                 .iter()
-                .take(2_000)
+                .take(HEX_BYTES_MAX)
                 .map(|byte| format!("{byte:02x}"))
                 .collect();
-            format!("{} breaks on {origin}: {hex}", target.name)
+            let (name, kept) = (target.name, kept.display());
+            format!("{name} breaks on {origin}: {hex}, whole in {kept}")
         })
     })
 }
@@ -142,7 +147,7 @@ macro_rules! each_target {
     };
 }
 
-each_target!(wire_scan regroup otlp_json log_replay ledger derived block_open);
+each_target!(wire_scan regroup otlp_json log_replay ledger derived block_open traceql_parse);
 
 #[test]
 fn a_broken_promise_is_seen() {
@@ -154,4 +159,9 @@ fn a_broken_promise_is_seen() {
     let made = (0..INPUTS).map(|seed| (format!("seed {seed}"), changed(&corpus, seed)));
     let told = first_failure(broken, made).expect("some input has this byte");
     assert!(told.contains("80"), "{told}");
+    let kept = std::fs::read(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("broken"));
+    assert!(
+        kept.expect("the input was kept").contains(&0x80),
+        "another input was kept"
+    );
 }
