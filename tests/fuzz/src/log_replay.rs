@@ -1,7 +1,7 @@
-//! A log whose files were changed opens or says why not, and hands out no record that was never appended.
+//! A log whose files were changed opens or says why not, and hands out no record that was never appended, none twice and none out of order.
 //!
-//! The input is a list of changes, 4 bytes each: which file, where in it (2 bytes), what is xored there. Seven bytes or more that begin with 0xff replace the
-//! rest of a file.
+//! The input is a list of changes, 4 bytes each: which file, where in it (2 bytes), what is xored there. A change that begins with 0xff has the file and how
+//! much of it stays; all bytes after it take the place of the rest.
 
 use std::sync::OnceLock;
 
@@ -56,15 +56,17 @@ pub(crate) fn run(bytes: &[u8]) {
         !bytes.is_empty() || found == sound.records,
         "nothing was changed"
     );
+    // Each is looked for after the one before, so none comes twice or out of order.
+    let mut sent = sound.records.iter();
     for record in found {
         assert!(
-            sound.records.contains(&record),
+            sent.any(|sent| *sent == record),
             "an invented record: {record:?}"
         );
     }
 }
 
-/// Puts `with` over the end of a file, from a 16th of it on.
+/// Puts `with` over the end of a file, after `from` 255ths of it.
 fn replace(files: &mut [(String, Vec<u8>)], which: u8, from: usize, with: &[u8]) {
     let n_files = files.len();
     if let Some((_, content)) = files.get_mut(usize::from(which) % n_files) {
