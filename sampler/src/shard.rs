@@ -46,6 +46,9 @@ pub use trace::SpanRef;
 pub const EPOCH_MS: u64 = 10_000;
 const _: () = assert!(EPOCH_MS >= telemetry::time::STEP_MAX_MS);
 
+/// Kept spans of an epoch after which it ends before its time: what waits to be written stays small under any load.
+pub const EPOCH_SPANS_MAX: u64 = 100_000;
+
 /// What an open trace counts in the memory formula, in bytes.
 pub const TRACE_BYTES: u64 = 96;
 /// What each of its spans counts, in bytes.
@@ -96,6 +99,7 @@ pub struct Shard {
     walker: Option<TraceWalker>,
     /// What a take-over waits to see again.
     awaited: takeover::Awaited,
+    epoch_spans_max: u64,
     #[cfg(feature = "testing")]
     mutant: mutant::Mutant,
 }
@@ -128,9 +132,18 @@ impl Shard {
             red: Red::default(),
             walker: Some(TraceWalker::new()),
             awaited: takeover::Awaited::default(),
+            epoch_spans_max: EPOCH_SPANS_MAX,
             #[cfg(feature = "testing")]
             mutant: mutant::Mutant::default(),
         }
+    }
+
+    /// The same with epochs of fewer spans.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_epoch_spans_max(mut self, epoch_spans_max: u64) -> Self {
+        self.epoch_spans_max = epoch_spans_max;
+        self
     }
 
     fn policy(&self) -> &Arc<Policy> {
@@ -210,6 +223,12 @@ impl Shard {
         let phase_s =
             u64::from(self.of.partition.0) * epoch_s / u64::from(self.n_partitions.max(1));
         (second.ms / 1_000) % epoch_s == phase_s % epoch_s
+    }
+
+    /// Whether the epoch ends before its time, after the last second that the record at `offset` closed. Not if the record has ended one already: it can give
+    /// its name to one epoch alone, also when it is applied again after a take-over.
+    fn is_full(&self, offset: Offset) -> bool {
+        self.epoch.n_kept_spans() >= self.epoch_spans_max && self.ledger.last_end() != offset
     }
 
     /// Decides what is settled in the second that ends at `now`.
@@ -293,7 +312,7 @@ impl Shard {
         };
         if let Some(sampling) = kept.clone() {
             let spans = spans.into_iter().map(|(at, _)| at).collect();
-            self.epoch.kept.push(KeptRefs {
+            self.epoch.keep(KeptRefs {
                 tenant: tenant.clone(),
                 id: trace.id,
                 sampling,
@@ -334,7 +353,7 @@ impl Shard {
             previous_end,
             end_offset,
             sealed_at,
-            kept: std::mem::take(&mut self.epoch.kept),
+            kept: self.epoch.take_kept(),
             dead_letters: std::mem::take(&mut self.epoch.dead_letters),
             totals,
             decided: self.epoch.take_decided(),
@@ -352,7 +371,7 @@ impl Shard {
             totals.stored += part.spans.len() as u64;
             let spans = part.spans.into_iter().map(|(at, _)| at).collect();
             let tenant = self.tenant(part.tenant).clone();
-            self.epoch.kept.push(KeptRefs {
+            self.epoch.keep(KeptRefs {
                 tenant,
                 id: part.id,
                 sampling: part.sampling,
@@ -613,11 +632,16 @@ impl Machine for Shard {
         let t = self.mutant.record_time(t);
         self.ledger.step(t);
         let mut sealed = None;
+        let mut closed = None;
         while let Some(second) = self.ledger.close_second(self.policy().limits.late_window) {
             self.decide(second);
+            closed = Some(second);
             if self.ends_epoch(second) {
                 sealed = Some(self.seal(second, record.offset));
             }
+        }
+        if let Some(second) = closed.filter(|_| self.is_full(record.offset)) {
+            sealed = Some(self.seal(second, record.offset));
         }
         self.ledger.close_rest(self.policy().limits.late_window);
         self.decisions.forget_before(self.ledger.horizon());

@@ -3,6 +3,7 @@
 use bus::machine::mutant::Mutant as LoopMutant;
 use bus::machine::{LedgerEntry, Machine};
 use bus::{Offset, Record};
+use sampler::shard::EPOCH_MS;
 use sampler::shard::mutant::Mutant as ShardMutant;
 use sampler::{SealedEpoch, Shard};
 
@@ -17,9 +18,14 @@ struct Broken {
     of_the_shard: ShardMutant,
 }
 
+/// Kept spans of an epoch, so few that epochs end before their time now and then.
+const EPOCH_SPANS_MAX: u64 = 10;
+
 impl Broken {
     fn shard(&self) -> Shard {
-        Shard::new(OF, N_PARTITIONS).mutated(self.of_the_shard.clone(), self.of_the_loop)
+        Shard::new(OF, N_PARTITIONS)
+            .with_epoch_spans_max(EPOCH_SPANS_MAX)
+            .mutated(self.of_the_shard.clone(), self.of_the_loop)
     }
 }
 
@@ -183,6 +189,8 @@ fn a_log_that_was_cut_behind_what_is_open_loses_that_and_counts_it() {
 fn the_traffic_meets_every_case() {
     let mut settled = std::collections::BTreeSet::new();
     let (mut n_late, mut n_dead, mut n_duplicates, mut n_dropped) = (0, 0, 0, 0);
+    let (mut n_early, mut n_scheduled) = (0, 0);
+    let phase_ms = u64::from(OF.partition.0) * (EPOCH_MS / 1_000) / u64::from(N_PARTITIONS) * 1_000;
     for seed in 0..5 {
         let log = traffic::log(seed, true);
         let sealed = run(&mut Broken::default().shard(), &log).expect("a run");
@@ -200,6 +208,9 @@ fn the_traffic_meets_every_case() {
             .iter()
             .map(|epoch| epoch.dead_letters.len())
             .sum::<usize>();
+        let is_early = |epoch: &&SealedEpoch| epoch.sealed_at.ms % EPOCH_MS != phase_ms;
+        n_early += sealed.iter().filter(is_early).count();
+        n_scheduled += sealed.iter().filter(|epoch| !is_early(epoch)).count();
         let last = sealed.last().expect("an epoch");
         n_duplicates += last
             .totals
@@ -213,6 +224,7 @@ fn the_traffic_meets_every_case() {
             .sum::<u64>();
     }
     assert_eq!(settled.len(), 5, "{settled:?}");
+    assert!(n_early > 5 && n_scheduled > 20, "{n_early} {n_scheduled}");
     assert!(
         n_late > 20 && n_dead > 5 && n_duplicates > 100 && n_dropped > 100,
         "{n_late} {n_dead} {n_duplicates} {n_dropped}"

@@ -21,9 +21,9 @@ use crate::Metrics;
 use crate::shard::{KeptRefs, SealedEpoch};
 
 /// Bytes of spans in one block; an epoch with more has several.
-const PART_BYTES_MAX: u64 = 32 << 20;
+const PART_BYTES_MAX: u64 = 8 << 20;
 /// Sealed epochs that wait for the writer; the shard waits when there are more.
-pub(crate) const EPOCHS_WAITING_MAX: usize = 2;
+pub(crate) const EPOCHS_WAITING_MAX: usize = 1;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -142,7 +142,7 @@ impl<L: Log> EpochWriter<L> {
             .await
     }
 
-    /// A block for each tenant and each 32 MiB of its spans, cut in the order of decisions, so that everybody cuts alike.
+    /// A block for each tenant and each 8 MiB of its spans, cut in the order of decisions, so that everybody cuts alike.
     async fn write_kept(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
         for (tenant, part, kept) in parts(&epoch.kept) {
             let spans: Vec<_> = kept.iter().map(|trace| trace.spans.as_slice()).collect();

@@ -109,6 +109,7 @@ impl SealedEpoch {
 #[derive(Debug, Default)]
 pub(super) struct Epoch {
     pub(super) kept: Vec<KeptRefs>,
+    n_kept_spans: u64,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) n_late: LateCounts,
     late: Vec<LatePart>,
@@ -127,6 +128,21 @@ pub(super) struct LatePart {
 }
 
 impl Epoch {
+    pub(super) fn keep(&mut self, kept: KeptRefs) {
+        self.n_kept_spans += kept.spans.len() as u64;
+        self.kept.push(kept);
+    }
+
+    pub(super) fn take_kept(&mut self) -> Vec<KeptRefs> {
+        self.n_kept_spans = 0;
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Spans that the epoch has kept, late ones not among them until it ends.
+    pub(super) fn n_kept_spans(&self) -> u64 {
+        self.n_kept_spans
+    }
+
     pub(super) fn add_late(
         &mut self,
         tenant: u32,

@@ -38,7 +38,17 @@ pub(super) struct OpenTraces {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     slot: u32,
-    first_ms: u64,
+    /// τ of the first span, in ms modulo 2^32: nobody is known for 49 days.
+    began_ms: u32,
+}
+
+impl Known {
+    fn new(slot: u32, trace: &OpenTrace) -> Self {
+        Self {
+            slot,
+            began_ms: trace.first_ms as u32,
+        }
+    }
 }
 
 impl OpenTraces {
@@ -69,10 +79,7 @@ impl OpenTraces {
             hasher.hash_one((trace.tenant, trace.id))
         };
         self.index.insert_unique(hash_of(&slot), slot, hash_of);
-        let known = Known {
-            slot,
-            first_ms: at.ms,
-        };
+        let known = Known::new(slot, self.traces.get(slot));
         self.by_age.push_back(known);
         self.begun.push(known);
         slot
@@ -103,10 +110,7 @@ impl OpenTraces {
     /// Has a trace looked at once its root's quiet has lasted.
     pub(super) fn watch_quiet(&mut self, slot: u32, root_quiet: Duration) {
         let trace = self.traces.get(slot);
-        let known = Known {
-            slot,
-            first_ms: trace.first_ms,
-        };
+        let known = Known::new(slot, trace);
         let due_ms = last_ms(trace).saturating_add(ms(root_quiet));
         self.quiet
             .entry(due_ms.div_ceil(1_000))
@@ -162,13 +166,14 @@ impl OpenTraces {
 
     fn settle_expired(&mut self, now: ShardTime, decision_wait: Duration) {
         while let Some(oldest) = self.by_age.front().copied() {
-            if now.ms.saturating_sub(oldest.first_ms) < ms(decision_wait) {
-                break;
-            }
-            self.by_age.pop_front();
             if self.is_open(oldest) {
+                let first_ms = self.traces.get(oldest.slot).first_ms;
+                if now.ms.saturating_sub(first_ms) < ms(decision_wait) {
+                    break;
+                }
                 self.settle(oldest.slot, Settled::Expired);
             }
+            self.by_age.pop_front();
         }
     }
 
@@ -202,7 +207,7 @@ impl OpenTraces {
 
     fn is_open(&self, known: Known) -> bool {
         let trace = self.traces.get(known.slot);
-        trace.n_spans > 0 && trace.first_ms == known.first_ms
+        trace.n_spans > 0 && trace.first_ms as u32 == known.began_ms
     }
 
     /// Place of a trace's first span in the log: an order that every owner sees alike.
@@ -229,7 +234,8 @@ impl OpenTraces {
     pub(super) fn oldest(&mut self) -> Option<(Offset, ShardTime)> {
         while let Some(known) = self.by_age.front().copied() {
             if self.is_open(known) {
-                return Some((self.first(known.slot).0, ShardTime { ms: known.first_ms }));
+                let ms = self.traces.get(known.slot).first_ms;
+                return Some((self.first(known.slot).0, ShardTime { ms }));
             }
             self.by_age.pop_front();
         }
