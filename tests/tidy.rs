@@ -11,7 +11,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("collector", &["telemetry", "bus"]),
     ("trace-store", &["telemetry", "blocks"]),
     ("sampler", &["telemetry", "bus", "blocks", "trace-store"]),
+    ("metrics", &["telemetry", "bus", "blocks"]),
     ("query", &["telemetry", "blocks", "trace-store"]),
+    ("agent", &["telemetry"]),
     (
         "server",
         &[
@@ -21,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "collector",
             "sampler",
             "trace-store",
+            "metrics",
             "query",
         ],
     ),

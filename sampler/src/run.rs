@@ -169,6 +169,7 @@ impl<L: Log> Parts<L> {
                 Err(cause @ RunError::Stopped(_)) => {
                     return Err(SamplerError::Stopped { partition, cause });
                 }
+                Err(_) if stop.is_cancelled() => {} // the writer may end before the loop
                 Err(error) => {
                     tracing::error!(code = "TW4002", partition = partition.0, %error, "the loop of a partition failed; it is taken over again");
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETAKE_AFTER) => {} }

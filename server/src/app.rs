@@ -13,6 +13,7 @@ use anyhow::Context;
 use blocks::Blocks;
 use bus::Bus;
 use collector::Collector;
+use metrics::MetricsRunner;
 use prometheus_client::registry::Registry;
 use sampler::Sampler;
 use telemetry::Clock;
@@ -170,6 +171,7 @@ impl App {
         // From the log to kept traces.
         let sampler = open_sampler(&config, &bus, &blocks, &store, &mut registry).await?;
         let live = LocalLive(sampler.live());
+        let metrics = open_metrics(&config, &bus, &blocks, &clock, &mut registry).await?;
 
         // Into the log, and out of the store.
         let receiver_metrics = collector::Metrics::default();
@@ -216,6 +218,7 @@ impl App {
                 collector,
                 doors,
                 sampler,
+                metrics,
                 live,
                 store,
                 readiness,
@@ -229,6 +232,7 @@ impl App {
             collector,
             doors,
             sampler,
+            metrics,
             live,
             store,
             readiness,
@@ -241,6 +245,10 @@ impl App {
         let stop = self.shards.stop.clone();
         self.shards.spawn("sampler", async move {
             sampler.run(stop).await.context("the sampler stopped")
+        });
+        let stop = self.shards.stop.clone();
+        self.shards.spawn("metrics", async move {
+            metrics.run(stop).await.context("the metrics store stopped")
         });
         let (stop, metrics) = (self.shards.stop.clone(), self.bus_metrics.clone());
         self.shards
@@ -340,6 +348,7 @@ struct Parts {
     collector: Collector<Bus>,
     doors: axum::Router,
     sampler: Sampler<Bus>,
+    metrics: MetricsRunner<Bus>,
     live: LocalLive,
     store: TraceStore,
     readiness: Readiness,
@@ -465,6 +474,29 @@ async fn open_sampler(
     .await;
     sampler.map_err(|cause| StartError::Part {
         part: "sampler",
+        cause: cause.into(),
+    })
+}
+
+async fn open_metrics(
+    config: &Config,
+    bus: &Bus,
+    blocks: &Blocks,
+    clock: &Clock,
+    registry: &mut Registry,
+) -> Result<MetricsRunner<Bus>, StartError> {
+    let metrics = metrics::Metrics::default();
+    metrics.register(registry);
+    let runner = MetricsRunner::new(
+        &config.metrics,
+        bus.clone(),
+        blocks.clone(),
+        clock.clone(),
+        metrics,
+    )
+    .await;
+    runner.map_err(|cause| StartError::Part {
+        part: "metrics store",
         cause: cause.into(),
     })
 }

@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) collector: collector::Config,
     pub(crate) sampler: sampler::Config,
     pub(crate) trace_store: trace_store::Config,
+    pub(crate) metrics: metrics::Config,
     pub(crate) query: query::Config,
 }
 
@@ -151,6 +152,9 @@ impl Config {
         let mut mistakes = Vec::new();
         if let Err(error) = self.sampler.check() {
             mistakes.push(Mistake::plain(format!("[sampler]: {error}")));
+        }
+        if let Err(error) = self.metrics.check() {
+            mistakes.push(Mistake::plain(format!("[metrics]: {error}")));
         }
         mistakes
     }
