@@ -4,6 +4,7 @@
 //! There is no queue: what does not fit now is refused, and the sender's queue is the buffer.
 
 mod body;
+mod quota;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::answer::{Overload, Refusal};
 
 pub(crate) use body::{BodyLimits, Frames, Gathered, discard, read_whole};
+pub(crate) use quota::Quotas;
 
 /// Memory of all requests under way, in bytes.
 #[derive(Debug, Clone)]

@@ -51,6 +51,9 @@ pub(crate) enum Refusal {
     /// Good, but not now. The sender waits and sends it again.
     #[error("{0}")]
     Overloaded(Overload),
+    /// More than the tenant may send in a second. The sender waits and sends it again.
+    #[error("the tenant sends more than {items_per_s} spans a second (limits.spans)")]
+    Quota { items_per_s: u64 },
     /// Nobody serves this here.
     #[error("{problem}")]
     Unsupported { what: Unsupported, problem: String },
@@ -126,6 +129,7 @@ impl Refusal {
             Self::Overloaded(Overload::LogUnavailable) => "log_unavailable",
             Self::Overloaded(Overload::Deadline) => "deadline",
             Self::Overloaded(Overload::Draining) => "draining",
+            Self::Quota { .. } => "quota",
             Self::Unsupported { .. } => "unsupported",
             Self::Slow(_) => "slow_body",
             Self::Panicked | Self::PanickedAgain => "panic",
@@ -139,7 +143,7 @@ impl Refusal {
 
     fn then(&self) -> Then {
         match self {
-            Self::Overloaded(_) | Self::Panicked => Then::Waits,
+            Self::Overloaded(_) | Self::Quota { .. } | Self::Panicked => Then::Waits,
             _ => Then::Drops,
         }
     }
@@ -147,7 +151,7 @@ impl Refusal {
     fn grpc_code(&self) -> Code {
         match self {
             Self::Malformed { .. } => Code::InvalidArgument,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::Quota { .. } => Code::ResourceExhausted,
             Self::Overloaded(_) | Self::Panicked => Code::Unavailable,
             Self::Unsupported { .. } => Code::Unimplemented,
             Self::Slow(_) => Code::Cancelled,
@@ -159,6 +163,7 @@ impl Refusal {
         match self {
             Self::Malformed { .. } => 400,
             Self::TooLarge { .. } => 413,
+            Self::Quota { .. } => 429,
             Self::Overloaded(_) | Self::Panicked => 503,
             Self::Unsupported { what, .. } => match what {
                 Unsupported::Encoding | Unsupported::ContentType => 415,
@@ -191,6 +196,7 @@ impl Refusal {
             408 => "408",
             413 => "413",
             415 => "415",
+            429 => "429",
             503 => "503",
             _ => "500",
         }

@@ -43,6 +43,9 @@ pub struct Limits {
     pub inflated_max: u64,
     /// Spans in a request. Default 65 536.
     pub items_max: u32,
+    /// Spans that a tenant may send in a second; what is more is refused until it may come. Default `0/s`: no limit.
+    #[serde(with = "units::rate")]
+    pub spans: u64,
     /// Bytes that all requests under way may hold together, in every form. Default 192 MiB.
     #[serde(with = "units::bytes")]
     pub ingest_memory: u64,
@@ -92,6 +95,7 @@ impl Default for Limits {
             body_max: 16 << 20,
             inflated_max: 64 << 20,
             items_max: 65_536,
+            spans: 0,
             ingest_memory: 192 << 20,
             headers_max: 16 << 10,
             connections_max: 4_096,

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admit::{BodyLimits, Budget, Reserved};
+use crate::admit::{BodyLimits, Budget, Quotas, Reserved};
 use crate::answer::{Accepted, Overload, Pacing, Refusal, Refused};
 use crate::arrival::{Arrival, Format, Protocol};
 use crate::config::{Config, Limits};
@@ -44,6 +44,7 @@ struct Shared<L> {
     metrics: Metrics,
     standing: Standing,
     budget: Budget,
+    quotas: Mutex<Quotas>,
     workbenches: Workbenches,
     /// Turns for large requests, so that they do not take all cores.
     large: Semaphore,
@@ -66,6 +67,7 @@ impl<L: Log> Collector<L> {
         Self {
             shared: Arc::new(Shared {
                 budget: Budget::new(config.limits.ingest_memory),
+                quotas: Mutex::new(Quotas::new(config.limits.spans)),
                 workbenches: Workbenches::new(&config.limits, 2 * n_cores),
                 large: Semaphore::new(n_cores),
                 pacing: Mutex::default(),
@@ -194,6 +196,9 @@ impl<L: Log> Collector<L> {
         let tenant = arrival.tenant.clone();
         let routed = self.route(arrival).await?;
         if !routed.drafts.is_empty() {
+            let now = self.shared.clock.monotonic();
+            let n_spans = routed.accepted.accepted_spans;
+            self.shared.quotas.lock().take(&tenant, n_spans, now)?;
             self.shared.log.append(routed.drafts).await?;
         }
         self.shared.metrics.taken(&tenant, &routed.accepted);

@@ -166,6 +166,7 @@ impl<L: Log> Parts<L> {
                 Err(cause @ RunError::Stopped(_)) => {
                     return Err(RunnerError::Stopped { partition, cause });
                 }
+                Err(_) if stop.is_cancelled() => {} // the writer may end before the loop
                 Err(error) => {
                     tracing::error!(code = "TW6010", partition = partition.0, %error, "the loop of a partition of points failed; it is taken over again");
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETAKE_AFTER) => {} }

@@ -55,6 +55,12 @@ const BYTES: Scale = Scale {
     ],
 };
 
+const RATE: Scale = Scale {
+    units: "/s",
+    example: "500/s",
+    factors: &[("/s", 1)],
+};
+
 impl Scale {
     fn parse(&self, text: &str) -> Result<u64, ParseUnitError> {
         let trimmed = text.trim();
@@ -174,6 +180,37 @@ pub mod bytes {
     }
 }
 
+/// Whole numbers a second: `500/s`.
+pub mod rate {
+    use super::{ParseUnitError, RATE};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// # Errors
+    /// When the text is no number with `/s`.
+    pub fn parse(text: &str) -> Result<u64, ParseUnitError> {
+        RATE.parse(text)
+    }
+
+    /// The text that reads back as this rate.
+    #[must_use]
+    pub fn format(per_s: u64) -> String {
+        RATE.format(per_s)
+    }
+
+    /// # Errors
+    /// As [`parse`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(input)?;
+        parse(&text).map_err(serde::de::Error::custom)
+    }
+
+    /// # Errors
+    /// When the serializer fails.
+    pub fn serialize<S: Serializer>(per_s: &u64, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(&format(*per_s))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +230,10 @@ mod tests {
                 "{text}"
             );
         }
+        for per_s in [0, 500] {
+            assert_eq!(rate::parse(&rate::format(per_s)), Ok(per_s));
+        }
+        assert!(rate::parse("500").is_err() && rate::parse("500/m").is_err());
         for (text, expected) in [("900KB", 900_000), ("64MiB", 64 << 20), ("1_000B", 1_000)] {
             assert_eq!(bytes::parse(text), Ok(expected), "{text}");
         }

@@ -54,6 +54,11 @@ fn refusals() -> Vec<(Refusal, Code, u16)> {
             400,
         ),
         (too_large, Code::ResourceExhausted, 413),
+        (
+            Refusal::Quota { items_per_s: 5 },
+            Code::ResourceExhausted,
+            429,
+        ),
         (Refusal::Overloaded(memory), Code::Unavailable, 503),
         (
             Refusal::Overloaded(Overload::LogFull),

@@ -173,3 +173,26 @@ async fn a_connection_that_stays_silent_is_closed() {
     let mut silent = TcpStream::connect(server.grpc).await.expect("it listens");
     assert_eq!(silent.read(&mut [0; 1]).await.expect("an orderly end"), 0);
 }
+
+#[tokio::test]
+async fn over_a_tenants_quota_a_request_may_come_again() {
+    let server = Server::start(|config| config.limits.spans = 10).await;
+    let message = framed(false, &body(400));
+    assert!(
+        call(server.grpc, &[], &message).await.is_ok(),
+        "the bucket was full"
+    );
+    let status = call(server.grpc, &[], &message)
+        .await
+        .expect_err("in debt")
+        .status();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(
+        status.get_details_retry_info().is_some(),
+        "it may come again"
+    );
+    let answer = post(server.http, &[PROTOBUF], &body(1)).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").is_some());
+    server.check_metric(r#"tracewell_refused_total{reason="quota"} 2"#);
+}
