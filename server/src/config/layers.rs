@@ -61,6 +61,9 @@ pub(crate) struct Layered {
     origins: BTreeMap<String, Origin>,
 }
 
+/// Keys whose value is a table with names of the user's, set as a whole; absent unless it is set.
+const MAPS: &[&str] = &["sampler.tenants"];
+
 impl Layered {
     pub(crate) fn defaults() -> Self {
         let config = Config::default();
@@ -199,6 +202,9 @@ impl Layered {
 
     /// Whether `path` is a key, or why not, with the nearest name.
     fn known(&self, path: &[String]) -> Result<(), String> {
+        if MAPS.contains(&path.join(".").as_str()) {
+            return Ok(()); // what stands in it is checked when it is read
+        }
         let mut table = &self.table;
         for (depth, name) in path.iter().enumerate() {
             let section = path[..depth].join(".");
@@ -343,6 +349,18 @@ fn line_of(text: &str, byte: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenant_may_have_rules_of_its_own() {
+        let file =
+            "[[sampler.tenants.acme.rules]]\nname = \"all\"\nsampler = { type = \"keep\" }\n";
+        let mut layered = Layered::defaults();
+        let mistakes = layered.apply_file(Path::new("t.toml"), file);
+        assert!(mistakes.is_empty(), "{}", mistakes[0]);
+        assert_eq!(layered.config.sampler.tenants["acme"].rules.len(), 1);
+        let told = mistakes_of("[sampler.tenants.acme]\nruls = []\n");
+        assert!(told[0].contains("ruls"), "{told:?}");
+    }
 
     #[track_caller]
     fn mistakes_of(file: &str) -> Vec<String> {
