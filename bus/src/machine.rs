@@ -3,11 +3,18 @@
 //! In: records of one partition, in order. Out: seals handed to [`Effects`], commits, ticks. A stage supplies a pure [`Machine`] and its effects;
 //! what a stage computes is not known here.
 
+mod caught_up;
+mod dead_letters;
 mod entry;
 mod ledger;
+mod own;
 mod run;
 mod seen;
 mod takeover;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "testing")]
 pub mod mutant;
@@ -19,11 +26,15 @@ use bytes::Bytes;
 use crate::log::BoxError;
 use crate::{Commit, Draft, LogError, Offset, Record, TopicPartition};
 
+pub use caught_up::CaughtUp;
+pub use dead_letters::{fetch_left, put_dead_letters};
 pub use entry::{EntryError, LedgerEntry, Link, SeenRecord};
 pub use ledger::{Ledger, Sealing};
+pub use own::{OwnError, Owner, own};
 pub use run::{TICK_AFTER, run, tick};
 pub use seen::RequestKey;
 pub use takeover::{TakenOver, take_over};
+pub use writer::{Sealed, Seals, Write, seals, write_all};
 
 /// A pure function of one partition. What it must remember beside the log is in its seals (the ledger).
 pub trait Machine: Send {
@@ -64,8 +75,14 @@ pub trait Effects<M: Machine>: Send {
         durable: Durable,
     ) -> impl Future<Output = Result<(), EffectError>> + Send;
 
-    /// What the owner wants to say to its partition, asked each time the end of the log is reached.
+    /// The machine has applied all that the log had: called each time the end is reached.
+    fn caught_up(&mut self) {}
+
+    /// What the owner wants to say to its partition, asked each time the end of the log is reached, and each second while nothing comes.
     fn control(&mut self, machine: &M) -> Option<Draft>;
+
+    /// The log has taken what [`Effects::control`] said last.
+    fn said(&mut self) {}
 
     /// The rule of the loop that a test breaks on purpose.
     #[cfg(feature = "testing")]

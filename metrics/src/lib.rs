@@ -37,5 +37,5 @@ pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
 pub use metrics::Metrics;
 pub use points::{Points, Samples, SeriesData, Value, Window};
-pub use run::{MetricsRunner, RunnerError};
+pub use run::MetricsRunner;
 pub use store::{MetricsStore, SelectError, SelectOptions};

@@ -11,11 +11,9 @@ use std::time::Duration;
 
 use blocks::{Blocks, BlocksError};
 use bus::log::BoxError;
-use bus::machine::{RunError, TakenOver, run, take_over};
-use bus::{Assignment, Log, LogError, Member, Offset, Partition, Start, Topic, TopicPartition};
+use bus::machine::{OwnError, Owner, RunError, TakenOver, own, run, seals, take_over, write_all};
+use bus::{Log, LogError, Offset, Partition, Start, Topic, TopicPartition};
 use telemetry::Clock;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::compact::ComeTo;
@@ -25,11 +23,8 @@ use crate::machine::PointsMachine;
 use crate::maintenance::{Maintained, Maintenance};
 use crate::{Config, Metrics, MetricsStore};
 
-use effects::{HEADS_WAITING_MAX, HeadWriter, SealEffects};
+use effects::{HeadWriter, SealEffects};
 use ledger::Ledgers;
-
-/// Wait before a partition is taken over again after its loop failed.
-const RETAKE_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs every partition of `points` that this process owns.
 pub struct MetricsRunner<L: Log> {
@@ -45,20 +40,6 @@ struct Parts<L: Log> {
     limits: Limits,
     maintenance_interval: Duration,
     metrics: Metrics,
-}
-
-/// Why the machines of a process ended before they were told to.
-#[derive(Debug, thiserror::Error)]
-pub enum RunnerError {
-    #[error("joining the consumers of points failed: {0}")]
-    Join(#[source] LogError),
-    #[error("the machine of partition {partition} of points stopped: {cause}")]
-    Stopped {
-        partition: Partition,
-        cause: RunError,
-    },
-    #[error("the task of a partition of points ended: {0}")]
-    Task(#[from] tokio::task::JoinError),
 }
 
 impl<L: Log> MetricsRunner<L> {
@@ -122,71 +103,74 @@ impl<L: Log> MetricsRunner<L> {
     ///
     /// # Errors
     /// When the log lets nobody join, or a machine cannot go on without guessing.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), RunnerError> {
-        let joined = self.parts.log.join(Topic::Points).await;
-        let mut member = joined.map_err(RunnerError::Join)?;
-        let mut owned: BTreeMap<Partition, CancellationToken> = BTreeMap::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(self.parts.clone().maintain(stop.clone()));
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(ended) = tasks.join_next() => ended??,
-                assignment = member.next() => match assignment.map_err(RunnerError::Join)? {
-                    Assignment::Assigned(partition) => {
-                        let token = stop.child_token();
-                        owned.insert(partition, token.clone());
-                        tasks.spawn(self.parts.clone().own(partition, token));
-                    }
-                    Assignment::Revoked(partition) => {
-                        if let Some(token) = owned.remove(&partition) {
-                            token.cancel();
-                        }
-                    }
-                },
-            }
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended??;
-        }
-        Ok(())
+    pub async fn run(self, stop: CancellationToken) -> Result<(), OwnError> {
+        let Self { parts } = self;
+        let owned = async {
+            let ended = own(&parts.log, parts.clone(), &stop).await;
+            stop.cancel(); // for the maintenance, if the loops failed
+            ended
+        };
+        let (ended, ()) = tokio::join!(owned, parts.maintain(&stop));
+        ended
+    }
+}
+
+impl<L: Log> Owner for Parts<L> {
+    const TOPIC: Topic = Topic::Points;
+
+    async fn run(&self, of: TopicPartition, stop: &CancellationToken) -> Result<(), RunError> {
+        let (mut machine, taken) = self.take(of).await?;
+        self.store.add(of.partition, machine.0.clone());
+        let (seals, sealed) = seals();
+        let writer = HeadWriter {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            ledgers: self.ledgers.clone(),
+            live: machine.0.clone(),
+            metrics: self.metrics.clone(),
+            of,
+            #[cfg(feature = "testing")]
+            mutant: self.mutant,
+        };
+        let mut effects = SealEffects {
+            of,
+            seals,
+            ledgers: self.ledgers.clone(),
+            caught_up: self.store.caught_up().clone(),
+            wanted: Some(self.limits),
+            #[cfg(feature = "testing")]
+            mutant: self.mutant,
+        };
+        let cut_off = stop.child_token();
+        let looped = async {
+            let ended = run(&self.log, of, taken, &mut machine, &mut effects, stop).await;
+            cut_off.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(looped, write_all(writer, sealed, cut_off.clone()));
+        ended
+    }
+
+    fn failed(&self, of: TopicPartition, error: &RunError) {
+        tracing::error!(code = "TW6010", partition = of.partition.0, %error, "the loop of a partition of points failed; it is taken over again");
+    }
+
+    fn released(&self, partition: Partition) {
+        self.store.remove(partition);
     }
 }
 
 impl<L: Log> Parts<L> {
-    /// Owns a partition until `stop`: a loop that failed is taken over anew, as another process would.
-    async fn own(
-        self: Arc<Self>,
-        partition: Partition,
-        stop: CancellationToken,
-    ) -> Result<(), RunnerError> {
-        while !stop.is_cancelled() {
-            match self.run_once(partition, &stop).await {
-                Ok(()) => {}
-                Err(cause @ RunError::Stopped(_)) => {
-                    return Err(RunnerError::Stopped { partition, cause });
-                }
-                Err(_) if stop.is_cancelled() => {} // the writer may end before the loop
-                Err(error) => {
-                    tracing::error!(code = "TW6010", partition = partition.0, %error, "the loop of a partition of points failed; it is taken over again");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETAKE_AFTER) => {} }
-                }
-            }
-        }
-        self.store.remove(partition);
-        Ok(())
-    }
-
     /// Does a round of maintenance each `maintenance_interval` until `stop`. A round that fails is told and tried again.
-    async fn maintain(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunnerError> {
+    async fn maintain(&self, stop: &CancellationToken) {
         let mut maintenance = Maintenance::default();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.maintenance_interval) => {}
             }
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 done = self.maintain_once(&mut maintenance) => match done {
                     Ok(done) if done == Maintained::default() => {}
                     Ok(done) => tracing::info!(code = "TW6022", ?done, "blocks of metrics maintained"),
@@ -215,48 +199,6 @@ impl<L: Log> Parts<L> {
             }
         }
         Ok(self.store.maintain(maintenance, &come_to).await?)
-    }
-
-    async fn run_once(
-        &self,
-        partition: Partition,
-        stop: &CancellationToken,
-    ) -> Result<(), RunError> {
-        let of = TopicPartition {
-            topic: Topic::Points,
-            partition,
-        };
-        let (mut machine, taken) = self.take(of).await?;
-        self.store.add(partition, machine.0.clone());
-        let (seals, sealed) = mpsc::channel(HEADS_WAITING_MAX);
-        let (durable, acked) = mpsc::channel(HEADS_WAITING_MAX);
-        let writer = HeadWriter {
-            log: self.log.clone(),
-            store: self.store.clone(),
-            ledgers: self.ledgers.clone(),
-            live: machine.0.clone(),
-            metrics: self.metrics.clone(),
-            of,
-            #[cfg(feature = "testing")]
-            mutant: self.mutant,
-        };
-        let mut effects = SealEffects {
-            of,
-            seals,
-            durable: acked,
-            ledgers: self.ledgers.clone(),
-            wanted: Some(self.limits),
-            #[cfg(feature = "testing")]
-            mutant: self.mutant,
-        };
-        let cut_off = stop.child_token();
-        let looped = async {
-            let ended = run(&self.log, of, taken, &mut machine, &mut effects, stop).await;
-            cut_off.cancel();
-            ended
-        };
-        let (ended, ()) = tokio::join!(looped, writer.run(sealed, durable, cut_off.clone()));
-        ended
     }
 
     /// Takes a partition over. Where the ledger is lost or damaged, the newest block says where to go on: what is in blocks is not added again.

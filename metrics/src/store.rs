@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use blocks::{BlockKind, BlockStore, Blocks, BlocksError};
 use bus::Partition;
+use bus::machine::CaughtUp;
 use moka::sync::Cache;
 use parking_lot::RwLock;
 use telemetry::{Clock, RecordTime, Tenant};
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     /// Locked before a partition, never after.
     pub(crate) catalog: RwLock<Catalog>,
     pub(crate) live: RwLock<BTreeMap<Partition, Arc<LivePartition>>>,
+    caught_up: CaughtUp,
     opened: Cache<blocks::BlockName, Arc<Opened>>,
     /// Partitions of `points` and of `spans`, fixed for the life of the log.
     n_partitions: u32,
@@ -145,6 +147,7 @@ impl MetricsStore {
                 clock,
                 catalog: RwLock::new(catalog),
                 live: RwLock::default(),
+                caught_up: CaughtUp::default(),
                 opened,
                 n_partitions,
                 n_source_partitions,
@@ -158,12 +161,25 @@ impl MetricsStore {
         &self.inner.metrics
     }
 
+    /// Partitions of `points` that have read all that the log had: while one has not, points that were accepted may be missing from answers.
+    #[must_use]
+    pub fn caught_up(&self) -> &CaughtUp {
+        &self.inner.caught_up
+    }
+
+    /// Returns once this process knows every partition of the log up to its end. Cancel-safe.
+    pub async fn all_caught_up(&self) {
+        self.inner.caught_up.all(self.inner.n_partitions).await;
+    }
+
     /// A partition answers from its head from here on.
     pub(crate) fn add(&self, partition: Partition, live: Arc<LivePartition>) {
+        self.inner.caught_up.remove(partition);
         self.inner.live.write().insert(partition, live);
     }
 
     pub(crate) fn remove(&self, partition: Partition) {
+        self.inner.caught_up.remove(partition);
         self.inner.live.write().remove(&partition);
     }
 

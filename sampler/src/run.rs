@@ -9,22 +9,18 @@ mod ledger;
 mod live;
 mod policy;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use blocks::Blocks;
-use bus::machine::{RunError, TakenOver, run, take_over};
-use bus::{Assignment, Log, LogError, Member, Partition, Start, Topic, TopicPartition};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use bus::machine::{OwnError, Owner, RunError, TakenOver, own, run, seals, take_over, write_all};
+use bus::{Log, Partition, Start, Topic, TopicPartition};
 use tokio_util::sync::CancellationToken;
 use trace_store::TraceStore;
 
 use crate::shard::Shard;
 use crate::{Config, Metrics};
 
-use effects::{EPOCHS_WAITING_MAX, EpochEffects, EpochWriter};
+use effects::{EpochEffects, EpochWriter};
 use ledger::Ledgers;
 use live::{LivePartition, SharedShard};
 use policy::WantedPolicy;
@@ -32,9 +28,6 @@ use policy::WantedPolicy;
 pub use assemble::AssembleError;
 pub use live::{LiveLook, LivePart, LiveShards, TRACES_A_LOOK_MAX};
 pub use policy::WantedPolicyError;
-
-/// Wait before a partition is taken over again after its loop failed.
-const RETAKE_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs every partition that this process owns.
 pub struct Sampler<L: Log> {
@@ -50,20 +43,6 @@ struct Parts<L: Log> {
     policy: Arc<WantedPolicy>,
     live: LiveShards<L>,
     metrics: Metrics,
-}
-
-/// Why the sampler of a process ended before it was told to.
-#[derive(Debug, thiserror::Error)]
-pub enum SamplerError {
-    #[error("joining the consumers of spans failed: {0}")]
-    Join(#[source] LogError),
-    #[error("the machine of partition {partition} stopped: {cause}")]
-    Stopped {
-        partition: Partition,
-        cause: RunError,
-    },
-    #[error("the task of a partition ended: {0}")]
-    Task(#[from] tokio::task::JoinError),
 }
 
 impl<L: Log> Sampler<L> {
@@ -122,82 +101,24 @@ impl<L: Log> Sampler<L> {
     ///
     /// # Errors
     /// When the log lets nobody join, or a machine cannot go on without guessing.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), SamplerError> {
-        let mut member = self
-            .parts
-            .log
-            .join(Topic::Spans)
-            .await
-            .map_err(SamplerError::Join)?;
-        let mut owned: BTreeMap<Partition, CancellationToken> = BTreeMap::new();
-        let mut tasks = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(ended) = tasks.join_next() => ended??,
-                assignment = member.next() => match assignment.map_err(SamplerError::Join)? {
-                    Assignment::Assigned(partition) => {
-                        let token = stop.child_token();
-                        owned.insert(partition, token.clone());
-                        tasks.spawn(self.parts.clone().own(partition, token));
-                    }
-                    Assignment::Revoked(partition) => {
-                        if let Some(token) = owned.remove(&partition) {
-                            token.cancel();
-                        }
-                    }
-                },
-            }
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended??;
-        }
-        Ok(())
+    pub async fn run(self, stop: CancellationToken) -> Result<(), OwnError> {
+        let log = self.parts.log.clone();
+        own(&log, self.parts, &stop).await
     }
 }
 
-impl<L: Log> Parts<L> {
-    /// Owns a partition until `stop`: a loop that failed is taken over anew, as another process would.
-    async fn own(
-        self: Arc<Self>,
-        partition: Partition,
-        stop: CancellationToken,
-    ) -> Result<(), SamplerError> {
-        while !stop.is_cancelled() {
-            match self.run_once(partition, &stop).await {
-                Ok(()) => {}
-                Err(cause @ RunError::Stopped(_)) => {
-                    return Err(SamplerError::Stopped { partition, cause });
-                }
-                Err(_) if stop.is_cancelled() => {} // the writer may end before the loop
-                Err(error) => {
-                    tracing::error!(code = "TW4002", partition = partition.0, %error, "the loop of a partition failed; it is taken over again");
-                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(RETAKE_AFTER) => {} }
-                }
-            }
-        }
-        self.live.remove(partition);
-        Ok(())
-    }
+impl<L: Log> Owner for Parts<L> {
+    const TOPIC: Topic = Topic::Spans;
 
-    async fn run_once(
-        &self,
-        partition: Partition,
-        stop: &CancellationToken,
-    ) -> Result<(), RunError> {
-        let of = TopicPartition {
-            topic: Topic::Spans,
-            partition,
-        };
+    async fn run(&self, of: TopicPartition, stop: &CancellationToken) -> Result<(), RunError> {
         let (mut machine, taken) = self.take(of).await?;
         self.metrics.taken_over(
-            partition,
+            of.partition,
             taken.n_refolded,
             &machine.look(Shard::sorted_totals),
         );
-        self.live.add(partition, machine.0.clone());
-        let (seals, sealed) = mpsc::channel(EPOCHS_WAITING_MAX);
-        let (durable, acked) = mpsc::channel(EPOCHS_WAITING_MAX);
+        self.live.add(of.partition, machine.0.clone());
+        let (seals, sealed) = seals();
         let writer = EpochWriter {
             log: self.log.clone(),
             store: self.store.clone(),
@@ -211,9 +132,9 @@ impl<L: Log> Parts<L> {
         let mut effects = EpochEffects {
             of,
             seals,
-            durable: acked,
             ledgers: self.ledgers.clone(),
             policy: self.policy.clone(),
+            caught_up: self.live.caught_up().clone(),
             #[cfg(feature = "testing")]
             mutant: self.mutants.0,
         };
@@ -223,10 +144,20 @@ impl<L: Log> Parts<L> {
             cut_off.cancel();
             ended
         };
-        let (ended, ()) = tokio::join!(looped, writer.run(sealed, durable, cut_off.clone()));
+        let (ended, ()) = tokio::join!(looped, write_all(writer, sealed, cut_off.clone()));
         ended
     }
 
+    fn failed(&self, of: TopicPartition, error: &RunError) {
+        tracing::error!(code = "TW4002", partition = of.partition.0, %error, "the loop of a partition failed; it is taken over again");
+    }
+
+    fn released(&self, partition: Partition) {
+        self.live.remove(partition);
+    }
+}
+
+impl<L: Log> Parts<L> {
     /// Takes a partition over. Where the ledger is lost or damaged, the log itself is the truth: the partition begins at the oldest record there is.
     async fn take(
         &self,

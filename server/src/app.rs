@@ -13,7 +13,7 @@ use anyhow::Context;
 use blocks::Blocks;
 use bus::Bus;
 use collector::Collector;
-use metrics::MetricsRunner;
+use metrics::{MetricsRunner, MetricsStore};
 use prometheus_client::registry::Registry;
 use sampler::Sampler;
 use telemetry::Clock;
@@ -246,6 +246,7 @@ impl App {
         self.shards.spawn("sampler", async move {
             sampler.run(stop).await.context("the sampler stopped")
         });
+        let metrics_store = metrics.store();
         let stop = self.shards.stop.clone();
         self.shards.spawn("metrics", async move {
             metrics.run(stop).await.context("the metrics store stopped")
@@ -253,16 +254,7 @@ impl App {
         let (stop, metrics) = (self.shards.stop.clone(), self.bus_metrics.clone());
         self.shards
             .spawn("log", async move { until_read_only(&metrics, &stop).await });
-        readiness.waiting_for(TAKE_OVER);
-        let stop = self.shards.stop.clone();
-        self.shards.spawn("readiness", async move {
-            tokio::select! {
-                () = live.0.all_taken_over() => readiness.done(TAKE_OVER),
-                () = stop.cancelled() => {}
-            }
-            stop.cancelled().await;
-            Ok(())
-        });
+        self.spawn_readiness(readiness, live, metrics_store);
         let stop = self.receivers.stop.clone();
         let grpc = collector.clone();
         self.receivers.spawn("otlp grpc", async move {
@@ -279,6 +271,28 @@ impl App {
             let served = axum::serve(listeners.query, doors)
                 .with_graceful_shutdown(async move { stop.cancelled().await });
             served.await.context("the query port failed")
+        });
+    }
+
+    /// Ready once everything that the log had at the start is known, and so is found.
+    fn spawn_readiness(&mut self, readiness: Readiness, live: LocalLive, metrics: MetricsStore) {
+        readiness.waiting_for(SPANS_READ);
+        readiness.waiting_for(POINTS_READ);
+        let stop = self.shards.stop.clone();
+        self.shards.spawn("readiness", async move {
+            let spans = async {
+                live.0.all_caught_up().await;
+                readiness.done(SPANS_READ);
+            };
+            let points = async {
+                metrics.all_caught_up().await;
+                readiness.done(POINTS_READ);
+            };
+            tokio::select! {
+                ((), ()) = async { tokio::join!(spans, points) } => stop.cancelled().await,
+                () = stop.cancelled() => {}
+            }
+            Ok(())
         });
     }
 
@@ -322,8 +336,9 @@ impl App {
     }
 }
 
-/// What readiness waits for: every partition is taken over.
-const TAKE_OVER: &str = "sampler: take-over of its partitions";
+/// What readiness waits for: every partition is taken over and read to its end.
+const SPANS_READ: &str = "sampler: reading what the log has";
+const POINTS_READ: &str = "metrics: reading what the log has";
 
 /// How often the log is asked whether it still takes writes.
 const LOG_LOOK: Duration = Duration::from_millis(500);

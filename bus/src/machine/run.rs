@@ -33,7 +33,7 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
     } = taken;
     apply(pending, machine, effects, stop).await?;
     if at_end {
-        say(log, effects.control(machine)).await;
+        reach_end(log, machine, effects).await;
     }
     let mut quiet_since = Instant::now();
     while !stop.is_cancelled() {
@@ -52,14 +52,15 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
                 Fetched::End => {
                     at_end = true;
                     quiet_since = Instant::now();
-                    say(log, effects.control(machine)).await;
+                    reach_end(log, machine, effects).await;
                 }
             },
             () = sleep_until(quiet_since + TICK_AFTER), if at_end => {
-                let said = effects.control(machine).or_else(|| Some(tick(of)));
-                #[cfg(feature = "testing")]
-                let said = said.filter(|_| effects.mutant() != super::mutant::Mutant::NoTicks);
-                say(log, said).await;
+                if let Some(control) = effects.control(machine) {
+                    say_control(log, control, effects).await;
+                } else if ticks(effects) {
+                    say(log, tick(of)).await;
+                }
                 quiet_since = Instant::now();
             }
         }
@@ -99,14 +100,36 @@ async fn commit<L: Log, M: Machine, E: Effects<M>>(
 
 /// Appends what the owner has to say. A log that takes nothing now (a full disk, absent brokers) is asked again a second later: shard time stands still
 /// meanwhile, and nothing else can have come.
-async fn say<L: Log>(log: &L, draft: Option<Draft>) {
-    let Some(draft) = draft else {
-        return;
-    };
+async fn say<L: Log>(log: &L, draft: Draft) -> bool {
     let (of, kind) = (draft.to, draft.header.kind);
-    if let Err(error) = log.append(vec![draft]).await {
+    let appended = log.append(vec![draft]).await;
+    if let Err(error) = &appended {
         tracing::debug!(%of, ?kind, %error, "the log did not take what the owner says; it is said again");
     }
+    appended.is_ok()
+}
+
+async fn reach_end<L: Log, M: Machine, E: Effects<M>>(log: &L, machine: &M, effects: &mut E) {
+    effects.caught_up();
+    if let Some(control) = effects.control(machine) {
+        say_control(log, control, effects).await;
+    }
+}
+
+async fn say_control<L: Log, M: Machine, E: Effects<M>>(log: &L, control: Draft, effects: &mut E) {
+    if say(log, control).await {
+        effects.said();
+    }
+}
+
+#[cfg(not(feature = "testing"))]
+fn ticks<M: Machine>(_: &impl Effects<M>) -> bool {
+    true
+}
+
+#[cfg(feature = "testing")]
+fn ticks<M: Machine>(effects: &impl Effects<M>) -> bool {
+    effects.mutant() != super::mutant::Mutant::NoTicks
 }
 
 /// Says that a second passed without a record.

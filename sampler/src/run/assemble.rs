@@ -2,6 +2,7 @@
 //!
 //! In: references of a sealed epoch or of open traces. Out: `TracesData` a trace. Records are read in the order of the log, each once a batch.
 
+use bus::machine::fetch_left;
 use bus::{Log, LogError, Offset, Record, TopicPartition};
 use bytes::Bytes;
 use telemetry::wire::{RecordSpans, SpanPlace, TraceWriter};
@@ -46,7 +47,7 @@ pub(crate) async fn assemble<L: Log>(
     let mut rest = wanted.into_iter().peekable();
     while rest.peek().is_some() {
         let (offsets, batch) = next_batch(&mut rest);
-        let records = fetch(log, of, &offsets).await?;
+        let records = fetch_left(log, of, &offsets).await?;
         writers =
             tokio::task::spawn_blocking(move || push_all(writers, &records, &batch)).await??;
     }
@@ -57,35 +58,6 @@ pub(crate) async fn assemble<L: Log>(
             .collect()
     });
     Ok(finished.await?)
-}
-
-/// Reads records; those that the log no longer has are left out, and told.
-pub(crate) async fn fetch<L: Log>(
-    log: &L,
-    of: TopicPartition,
-    offsets: &[Offset],
-) -> Result<Vec<Record>, LogError> {
-    let gone = |error: &LogError| {
-        matches!(
-            error,
-            LogError::OffsetLost { .. } | LogError::NoRecord { .. }
-        )
-    };
-    match log.fetch(of, offsets).await {
-        Err(error) if gone(&error) => {}
-        records => return records,
-    }
-    let mut found = Vec::new();
-    for offset in offsets {
-        match log.fetch(of, &[*offset]).await {
-            Ok(records) => found.extend(records),
-            Err(error) if gone(&error) => {
-                tracing::error!(code = "TW4008", %of, %offset, %error, "spans are lost: the log no longer has their record");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found)
 }
 
 /// What is wanted of the next few records, and their offsets.

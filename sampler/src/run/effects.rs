@@ -1,18 +1,16 @@
-//! The effects of sealed epochs, in order: kept traces to the store, dead letters to their topic, what it adds to the metrics to theirs, the ledger entry last. A writer of its own does
-//! them while the shard goes on; what fails is tried again until it succeeds, since a partition that waits loses nothing.
+//! The effects of sealed epochs, in order: kept traces to the store, dead letters to their topic, what it adds to the metrics to theirs, the ledger entry last.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus::log::BoxError;
-use bus::machine::{Durable, EffectError, Effects, LedgerStore};
-use bus::{Draft, Log, Offset, Partition, Topic, TopicPartition};
+use bus::machine::{
+    CaughtUp, Durable, EffectError, Effects, LedgerStore, Seals, Write, put_dead_letters,
+};
+use bus::{Draft, Log, Topic, TopicPartition};
 use telemetry::Tenant;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use trace_store::{EpochName, KeptTrace, TraceStore};
 
-use super::assemble::{assemble, fetch};
+use super::assemble::assemble;
 use super::derive::drafts;
 use super::ledger::Ledgers;
 use super::live::{LivePartition, SharedShard};
@@ -22,35 +20,25 @@ use crate::shard::{KeptRefs, SealedEpoch};
 
 /// Bytes of spans in one block; an epoch with more has several.
 const PART_BYTES_MAX: u64 = 8 << 20;
-/// Sealed epochs that wait for the writer; the shard waits when there are more.
-pub(crate) const EPOCHS_WAITING_MAX: usize = 1;
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// The loop's end of the writer.
 pub(crate) struct EpochEffects {
     pub(crate) of: TopicPartition,
-    pub(crate) seals: mpsc::Sender<Arc<SealedEpoch>>,
-    pub(crate) durable: mpsc::Receiver<Durable>,
+    pub(crate) seals: Seals<Arc<SealedEpoch>>,
     pub(crate) ledgers: Ledgers,
     pub(crate) policy: Arc<WantedPolicy>,
+    pub(crate) caught_up: CaughtUp,
     #[cfg(feature = "testing")]
     pub(crate) mutant: bus::machine::mutant::Mutant,
 }
 
 impl Effects<SharedShard> for EpochEffects {
     async fn write(&mut self, seal: Arc<SealedEpoch>) -> Result<(), EffectError> {
-        self.seals
-            .send(seal)
-            .await
-            .map_err(|_| EffectError(Box::new(WriterGone)))
+        self.seals.write(seal).await
     }
 
     async fn durable(&mut self) -> Result<Durable, EffectError> {
-        self.durable
-            .recv()
-            .await
-            .ok_or_else(|| EffectError(Box::new(WriterGone)))
+        self.seals.durable().await
     }
 
     async fn committed(&mut self, durable: Durable) -> Result<(), EffectError> {
@@ -58,6 +46,10 @@ impl Effects<SharedShard> for EpochEffects {
             .forget_before(self.of, durable.chain_from)
             .await
             .map_err(EffectError)
+    }
+
+    fn caught_up(&mut self) {
+        self.caught_up.insert(self.of.partition);
     }
 
     fn control(&mut self, machine: &SharedShard) -> Option<Draft> {
@@ -69,11 +61,6 @@ impl Effects<SharedShard> for EpochEffects {
         self.mutant
     }
 }
-
-/// The writer ended before the loop did.
-#[derive(Debug, thiserror::Error)]
-#[error("the writer of epochs stopped")]
-struct WriterGone;
 
 /// Does the effects of one partition's epochs.
 pub(crate) struct EpochWriter<L> {
@@ -87,59 +74,44 @@ pub(crate) struct EpochWriter<L> {
     pub(crate) mutant: bus::machine::mutant::Mutant,
 }
 
-impl<L: Log> EpochWriter<L> {
-    /// Runs until no more seals come or `stop` fires; an epoch that is cut off is sealed again by whoever takes over.
-    pub(crate) async fn run(
-        self,
-        mut seals: mpsc::Receiver<Arc<SealedEpoch>>,
-        durable: mpsc::Sender<Durable>,
-        stop: CancellationToken,
-    ) {
-        while let Some(epoch) =
-            tokio::select! { epoch = seals.recv() => epoch, () = stop.cancelled() => None }
-        {
-            #[cfg(feature = "testing")]
-            if self.mutant == bus::machine::mutant::Mutant::CommitBeforeEffects
-                && self
-                    .ledgers
-                    .put(self.of, epoch.end_offset, epoch.entry.encode())
-                    .await
-                    .is_ok()
-                && durable.send(durable_of(&epoch)).await.is_err()
-            {
-                return;
-            }
-            let written = tokio::select! { () = self.until_written(&epoch) => true, () = stop.cancelled() => false };
-            if !written {
-                return;
-            }
-            let (n_open, open_bytes) = self.live.stored(&epoch);
-            self.metrics.open(self.of.partition, n_open, open_bytes);
-            self.metrics.sealed(self.of.partition, &epoch);
-            if durable.send(durable_of(&epoch)).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Tries for ever: the store is down, or the disk is full, until it is not.
-    async fn until_written(&self, epoch: &SealedEpoch) {
-        let mut wait = RETRY_FIRST;
-        while let Err(error) = self.write(epoch).await {
-            tracing::warn!(code = "TW4003", partition = self.of.partition.0, end_offset = epoch.end_offset.0, %error, "an epoch could not be stored; it is tried again");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY_MAX);
-        }
-    }
-
-    async fn write(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
+impl<L: Log> Write<Arc<SealedEpoch>> for EpochWriter<L> {
+    async fn write(&self, epoch: &Arc<SealedEpoch>) -> Result<(), BoxError> {
         self.write_kept(epoch).await?;
         self.write_dead_letters(epoch).await?;
         let derived = drafts(epoch, self.log.n_partitions(Topic::Points));
         self.log.append(derived).await?;
-        self.ledgers
-            .put(self.of, epoch.end_offset, epoch.entry.encode())
-            .await
+        self.put_entry(epoch).await
+    }
+
+    fn failed(&self, epoch: &Arc<SealedEpoch>, error: &BoxError) {
+        tracing::warn!(code = "TW4003", partition = self.of.partition.0, end_offset = epoch.end_offset.0, %error, "an epoch could not be stored; it is tried again");
+    }
+
+    fn written(&self, epoch: &Arc<SealedEpoch>) {
+        let (n_open, open_bytes) = self.live.stored(epoch);
+        self.metrics.open(self.of.partition, n_open, open_bytes);
+        self.metrics.sealed(self.of.partition, epoch);
+    }
+
+    fn durable(&self, epoch: &Arc<SealedEpoch>) -> Durable {
+        let oldest = epoch.entry.chain.first();
+        Durable {
+            commit: epoch.commit(),
+            chain_from: oldest.map_or(epoch.end_offset, |link| link.end_offset),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    async fn told_too_early(&self, epoch: &Arc<SealedEpoch>) -> bool {
+        self.mutant == bus::machine::mutant::Mutant::CommitBeforeEffects
+            && self.put_entry(epoch).await.is_ok()
+    }
+}
+
+impl<L: Log> EpochWriter<L> {
+    async fn put_entry(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
+        let entry = epoch.entry.encode();
+        self.ledgers.put(self.of, epoch.end_offset, entry).await
     }
 
     /// A block for each tenant and each 8 MiB of its spans, cut in the order of decisions, so that everybody cuts alike.
@@ -177,33 +149,10 @@ impl<L: Log> EpochWriter<L> {
     }
 
     async fn write_dead_letters(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
-        let mut offsets: Vec<Offset> = epoch
-            .dead_letters
-            .iter()
-            .map(|letter| letter.offset)
-            .collect();
-        offsets.dedup();
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let to = TopicPartition {
-            topic: Topic::DeadLetters,
-            partition: Partition(0),
-        };
-        let records = fetch(&self.log, self.of, &offsets).await?;
-        self.log
-            .append(
-                records
-                    .into_iter()
-                    .map(|record| Draft {
-                        to,
-                        header: record.header,
-                        payload: record.payload,
-                    })
-                    .collect(),
-            )
-            .await?;
-        for letter in &epoch.dead_letters {
+        let letters = &epoch.dead_letters;
+        let offsets = letters.iter().map(|letter| letter.offset).collect();
+        put_dead_letters(&self.log, self.of, offsets).await?;
+        for letter in letters {
             tracing::warn!(
                 code = "TW4005",
                 partition = self.of.partition.0,
@@ -214,18 +163,6 @@ impl<L: Log> EpochWriter<L> {
             );
         }
         Ok(())
-    }
-}
-
-fn durable_of(epoch: &SealedEpoch) -> Durable {
-    let chain_from = epoch
-        .entry
-        .chain
-        .first()
-        .map_or(epoch.end_offset, |link| link.end_offset);
-    Durable {
-        commit: epoch.commit(),
-        chain_from,
     }
 }
 

@@ -3,15 +3,14 @@
 //! A shard lies behind a lock that its loop takes for each record and a query for each look. A seal moves into `unstored` under the same lock, so a
 //! trace is always in one of the two, until its block is visible.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bus::machine::{LedgerEntry, Machine, Stopped};
+use bus::machine::{CaughtUp, LedgerEntry, Machine, Stopped};
 use bus::{Log, Partition, Record, Topic, TopicPartition};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use telemetry::{RecordTime, Tenant, TraceId, partition_of};
-use tokio::sync::watch;
 
 use super::assemble::{AssembleError, assemble};
 use crate::shard::{KeptRefs, LiveRefs, LiveState, SealedEpoch, Shard};
@@ -147,7 +146,7 @@ pub struct LiveLook {
     pub parts: Vec<LivePart>,
     /// More than [`TRACES_A_LOOK_MAX`] traces were there to be looked at.
     pub cut: bool,
-    /// A partition is not taken over yet.
+    /// A partition is not taken over, or has not read all that the log had when it was.
     pub lagging: bool,
     /// Record time up to which everything is in this look or in blocks.
     pub complete_to: Option<RecordTime>,
@@ -158,7 +157,7 @@ pub struct LiveLook {
 pub struct LiveShards<L> {
     log: L,
     owned: Arc<RwLock<BTreeMap<Partition, Arc<LivePartition>>>>,
-    taken_over: Arc<watch::Sender<BTreeSet<Partition>>>,
+    caught_up: CaughtUp,
 }
 
 impl<L: Log> LiveShards<L> {
@@ -166,33 +165,32 @@ impl<L: Log> LiveShards<L> {
         Self {
             log,
             owned: Arc::default(),
-            taken_over: Arc::new(watch::Sender::default()),
+            caught_up: CaughtUp::default(),
         }
     }
 
-    /// A partition answers from here on.
+    /// A partition is taken over. What it does not find may be in records that it has yet to read, until it has caught up.
     pub(crate) fn add(&self, partition: Partition, live: Arc<LivePartition>) {
+        self.caught_up.remove(partition);
         self.owned.write().insert(partition, live);
-        self.taken_over.send_modify(|all| all.extend([partition]));
     }
 
     pub(crate) fn remove(&self, partition: Partition) {
+        self.caught_up.remove(partition);
         self.owned.write().remove(&partition);
-        self.taken_over
-            .send_modify(|all| all.retain(|one| *one != partition));
     }
 
-    /// Returns once every partition of the log is taken over by this process. Cancel-safe.
-    pub async fn all_taken_over(&self) {
-        let n_partitions = self.log.n_partitions(Topic::Spans) as usize;
-        let mut taken = self.taken_over.subscribe();
-        if taken
-            .wait_for(|all| all.len() >= n_partitions)
-            .await
-            .is_err()
-        {
-            std::future::pending().await
-        }
+    /// Partitions that have read all that the log had.
+    #[must_use]
+    pub fn caught_up(&self) -> &CaughtUp {
+        &self.caught_up
+    }
+
+    /// Returns once this process knows every partition of the log up to its end. Cancel-safe.
+    pub async fn all_caught_up(&self) {
+        self.caught_up
+            .all(self.log.n_partitions(Topic::Spans))
+            .await;
     }
 
     /// Every part of a trace that is in no block.
@@ -211,9 +209,11 @@ impl<L: Log> LiveShards<L> {
                 ..LiveLook::default()
             });
         };
+        let lagging = !self.caught_up.contains(partition); // asked before the look: it may only miss less
         let parts = self.read(partition, live.find(tenant, id)).await?;
         Ok(LiveLook {
             parts,
+            lagging,
             complete_to: live.complete_to(),
             ..LiveLook::default()
         })
@@ -236,7 +236,10 @@ impl<L: Log> LiveShards<L> {
             .map(|(partition, live)| (*partition, live.clone()))
             .collect();
         let mut look = LiveLook {
-            lagging: owned.len() < self.log.n_partitions(Topic::Spans) as usize,
+            lagging: owned.len() < self.log.n_partitions(Topic::Spans) as usize
+                || !owned
+                    .iter()
+                    .all(|(partition, _)| self.caught_up.contains(*partition)),
             ..LiveLook::default()
         };
         for (partition, live) in owned {

@@ -1,0 +1,202 @@
+//! The loop over a real local log on a simulated disk, with a machine that only counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use bytes::Bytes;
+use telemetry::{Clock, RecordTime, Tenant};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::local::disk::Disk;
+use crate::testing::SimDisk;
+use crate::{Config, Header, Kind, Local, Log, Metrics, Partition, RequestHash, Start, Topic};
+
+const OF: TopicPartition = TopicPartition {
+    topic: Topic::Spans,
+    partition: Partition(0),
+};
+
+/// Counts what it applied.
+#[derive(Default)]
+struct Counting {
+    n_spans: usize,
+    n_controls: usize,
+}
+
+impl Machine for Counting {
+    type Seal = ();
+
+    fn apply(&mut self, record: &Record) -> Result<Option<()>, Stopped> {
+        match record.header.kind {
+            Kind::Control => self.n_controls += 1,
+            Kind::Tick => {}
+            _ => self.n_spans += 1,
+        }
+        Ok(None)
+    }
+
+    fn restore(&mut self, _: &[LedgerEntry]) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    fn refold(&mut self, _: &Record) {}
+
+    fn resume(&mut self) {}
+}
+
+/// What the loop told.
+#[derive(Default)]
+struct Told {
+    n_caught_up: AtomicUsize,
+    n_asked: AtomicUsize,
+    n_said: AtomicUsize,
+    n_controls: AtomicUsize,
+    n_spans: AtomicUsize,
+}
+
+/// Has one thing to say until the log took it.
+struct Says {
+    told: Arc<Told>,
+    wanted: bool,
+}
+
+impl Effects<Counting> for Says {
+    async fn write(&mut self, (): ()) -> Result<(), EffectError> {
+        Ok(())
+    }
+
+    async fn durable(&mut self) -> Result<Durable, EffectError> {
+        std::future::pending().await
+    }
+
+    async fn committed(&mut self, _: Durable) -> Result<(), EffectError> {
+        Ok(())
+    }
+
+    fn caught_up(&mut self) {
+        self.told.n_caught_up.fetch_add(1, SeqCst);
+    }
+
+    fn control(&mut self, machine: &Counting) -> Option<Draft> {
+        self.told.n_asked.fetch_add(1, SeqCst);
+        self.told.n_controls.store(machine.n_controls, SeqCst);
+        self.told.n_spans.store(machine.n_spans, SeqCst);
+        self.wanted.then(|| draft(Kind::Control))
+    }
+
+    fn said(&mut self) {
+        self.told.n_said.fetch_add(1, SeqCst);
+        self.wanted = false;
+    }
+}
+
+fn draft(kind: Kind) -> Draft {
+    let header = Header {
+        tenant: Tenant::default_tenant(),
+        kind,
+        accepted_at: RecordTime::default(),
+        n_items: 1,
+        request_hash: RequestHash(1),
+        part: 0,
+        historic: false,
+    };
+    Draft {
+        to: OF,
+        header,
+        payload: Bytes::from_static(b"x"),
+    }
+}
+
+fn log(disk: &SimDisk) -> Local {
+    let (config, disk) = (Config::default(), Disk::Sim(disk.clone()));
+    Local::open_inline(disk, &config, 1, Clock::manual(1_000), Metrics::default()).expect("opens")
+}
+
+/// Runs the loop over `log` while `then` looks on.
+async fn run_while(log: &Local, wanted: bool, then: impl AsyncFnOnce(&Told)) {
+    let consumer = log.consume(OF, Start::Earliest).await.expect("consumes");
+    let taken = TakenOver {
+        consumer,
+        pending: Vec::new(),
+        at_end: false,
+        n_refolded: 0,
+        lossy: false,
+    };
+    let told = Arc::new(Told::default());
+    let mut effects = Says {
+        told: told.clone(),
+        wanted,
+    };
+    let stop = CancellationToken::new();
+    let mut machine = Counting::default();
+    let looped = run(log, OF, taken, &mut machine, &mut effects, &stop);
+    let (ended, ()) = tokio::join!(looped, async {
+        then(&told).await;
+        stop.cancel();
+    });
+    ended.expect("the loop goes on");
+}
+
+async fn until(at: &AtomicUsize, n: usize) {
+    let reached = async {
+        while at.load(SeqCst) < n {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    assert!(waited.is_ok(), "{} of {n}", at.load(SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_disk_refuses_is_said_again_and_once_only() {
+    let disk = SimDisk::new(1);
+    let log = log(&disk);
+    disk.set_free_bytes(0);
+    run_while(&log, true, async |told| {
+        until(&told.n_asked, 3).await;
+        assert_eq!(
+            told.n_said.load(SeqCst),
+            0,
+            "the log took it from a full disk"
+        );
+        disk.set_free_bytes(1 << 40);
+        until(&told.n_controls, 1).await;
+        let n_asked = told.n_asked.load(SeqCst);
+        until(&told.n_asked, n_asked + 3).await;
+        assert_eq!(told.n_said.load(SeqCst), 1);
+        assert_eq!(told.n_controls.load(SeqCst), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_is_caught_up_when_it_has_applied_all_that_there_was() {
+    let disk = SimDisk::new(2);
+    let log = log(&disk);
+    for _ in 0..1_000 {
+        log.append(vec![draft(Kind::Otlp)]).await.expect("appends");
+    }
+    run_while(&log, false, async |told| {
+        until(&told.n_caught_up, 1).await;
+        assert_eq!(told.n_spans.load(SeqCst), 1_000);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_are_caught_up_when_the_last_one_is_and_no_more_when_one_leaves() {
+    let caught_up = CaughtUp::default();
+    let all = async |n| {
+        tokio::time::timeout(Duration::from_secs(1), caught_up.all(n))
+            .await
+            .is_ok()
+    };
+    caught_up.insert(Partition(0));
+    assert!(!all(2).await && !caught_up.contains(Partition(1)));
+    caught_up.insert(Partition(1));
+    assert!(all(2).await && caught_up.contains(Partition(1)));
+    caught_up.remove(Partition(0));
+    assert!(!all(2).await);
+}

@@ -1,0 +1,124 @@
+//! The writer beside a loop: does the effects of seals in order while the machine goes on, and tries again what fails. In: seals. Out: [`Durable`]s.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Durable, EffectError};
+use crate::log::BoxError;
+
+/// Seals that wait for the writer; the machine waits when there are more.
+const SEALS_WAITING_MAX: usize = 1;
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// How a stage stores what its machine sealed.
+pub trait Write<S>: Send + Sync {
+    /// Does all effects of a seal, the ledger entry last. Harmless twice.
+    fn write(&self, seal: &S) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Tells that [`Write::write`] failed; it is tried again until it succeeds, since a partition that waits loses nothing.
+    fn failed(&self, seal: &S, error: &BoxError);
+
+    /// Every effect of the seal is acked.
+    fn written(&self, seal: &S);
+
+    fn durable(&self, seal: &S) -> Durable;
+
+    /// Whether a seal is told to be durable before its effects are, which a test does on purpose; its ledger entry is there then.
+    #[cfg(feature = "testing")]
+    fn told_too_early(&self, _seal: &S) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
+}
+
+/// The loop's end of a writer.
+#[derive(Debug)]
+pub struct Seals<S> {
+    seals: mpsc::Sender<S>,
+    durable: mpsc::Receiver<Durable>,
+}
+
+/// The writer's end.
+#[derive(Debug)]
+pub struct Sealed<S> {
+    seals: mpsc::Receiver<S>,
+    durable: mpsc::Sender<Durable>,
+}
+
+/// The writer ended before the loop did.
+#[derive(Debug, thiserror::Error)]
+#[error("the writer of seals stopped")]
+struct WriterGone;
+
+/// The way between a loop and its writer.
+#[must_use]
+pub fn seals<S>() -> (Seals<S>, Sealed<S>) {
+    let (to_writer, seals) = mpsc::channel(SEALS_WAITING_MAX);
+    let (to_loop, durable) = mpsc::channel(SEALS_WAITING_MAX);
+    let loops_end = Seals {
+        seals: to_writer,
+        durable,
+    };
+    let writers_end = Sealed {
+        seals,
+        durable: to_loop,
+    };
+    (loops_end, writers_end)
+}
+
+impl<S: Send> Seals<S> {
+    /// As [`super::Effects::write`].
+    ///
+    /// # Errors
+    /// When the writer has ended.
+    pub async fn write(&mut self, seal: S) -> Result<(), EffectError> {
+        let sent = self.seals.send(seal).await;
+        sent.map_err(|_| EffectError(Box::new(WriterGone)))
+    }
+
+    /// As [`super::Effects::durable`]. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the writer has ended.
+    pub async fn durable(&mut self) -> Result<Durable, EffectError> {
+        let durable = self.durable.recv().await;
+        durable.ok_or_else(|| EffectError(Box::new(WriterGone)))
+    }
+}
+
+/// Writes until no more seals come or `stop` fires; a seal that is cut off is made again by whoever takes over.
+pub async fn write_all<S: Send + Sync>(
+    writer: impl Write<S>,
+    mut sealed: Sealed<S>,
+    stop: CancellationToken,
+) {
+    while let Some(seal) =
+        tokio::select! { seal = sealed.seals.recv() => seal, () = stop.cancelled() => None }
+    {
+        #[cfg(feature = "testing")]
+        if writer.told_too_early(&seal).await {
+            let told = sealed.durable.send(writer.durable(&seal)).await;
+            if told.is_err() {
+                return;
+            }
+        }
+        tokio::select! { () = until_written(&writer, &seal) => {}, () = stop.cancelled() => return }
+        writer.written(&seal);
+        if sealed.durable.send(writer.durable(&seal)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tries for ever: the store is down, or the disk is full, until it is not.
+async fn until_written<S: Send + Sync>(writer: &impl Write<S>, seal: &S) {
+    let mut wait = RETRY_FIRST;
+    while let Err(error) = writer.write(seal).await {
+        writer.failed(seal, &error);
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+}
