@@ -15,7 +15,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 run: $(STAMPS)/build $(STAMPS)/rust
-	cargo build --locked --profile $(PROFILE) -p tracewell-server
+	cargo build --locked --profile $(PROFILE) -p tracewell-server $(if $(filter dev,$(PROFILE)),,--features jemalloc)
 	exec target/$(BUILT)/tracewell $(ARGS)
 
 test: test-rust test-pipeline
@@ -36,7 +36,7 @@ check:
 # Both programs in one build, since some sections start the server. On the disk of the checkout: a /tmp in memory would take the log's gigabytes and
 # make fsync free.
 bench: $(STAMPS)/build $(STAMPS)/rust
-	cargo build --locked --profile dist -p tracewell-server -p tracewell-bench
+	cargo build --locked --profile dist -p tracewell-server -p tracewell-bench --features tracewell-server/jemalloc
 	mkdir -p target/tmp
 	TMPDIR=$(CURDIR)/target/tmp target/dist/tracewell-bench $(ONLY)
 

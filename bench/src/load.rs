@@ -56,9 +56,11 @@ pub struct Plan {
     /// Stop after so many seconds, however much was sent.
     #[arg(long, default_value_t = 600)]
     pub seconds: u64,
-    /// Connections, each with one request under way.
     #[arg(long, default_value_t = 4)]
     pub connections: usize,
+    /// Requests under way on each connection at most; over HTTP/1.1 it is one.
+    #[arg(long, default_value_t = 1)]
+    pub streams: usize,
     /// Spans a second at most; 0 is as fast as they are taken.
     #[arg(long, default_value_t = 0)]
     pub rate: u64,
@@ -85,6 +87,7 @@ impl Plan {
             spans: 1_000_000,
             seconds: 600,
             connections: 4,
+            streams: 1,
             rate: 0,
             renew: false,
             retry: false,
@@ -117,6 +120,7 @@ impl Plan {
             format!("--spans={}", self.spans),
             format!("--seconds={}", self.seconds),
             format!("--connections={}", self.connections),
+            format!("--streams={}", self.streams),
             format!("--rate={}", self.rate),
         ];
         for (set, flag) in [
@@ -233,14 +237,18 @@ async fn send(plan: Plan, replay: Arc<Replay>) -> anyhow::Result<Outcome> {
     let deadline = begun + Duration::from_secs(plan.seconds);
     let mut workers = JoinSet::new();
     for _ in 0..plan.connections {
-        let worker = client::Worker::new(
-            plan.clone(),
-            Arc::clone(&replay),
-            clock.clone(),
-            begun,
-            deadline,
-        );
-        workers.spawn(worker.run());
+        let shared = client::Shared::default();
+        for _ in 0..plan.streams {
+            let worker = client::Worker::new(
+                plan.clone(),
+                Arc::clone(&replay),
+                Arc::clone(&shared),
+                clock.clone(),
+                begun,
+                deadline,
+            );
+            workers.spawn(worker.run());
+        }
     }
     let mut total = Outcome::default();
     while let Some(outcome) = workers.join_next().await {

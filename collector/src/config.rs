@@ -46,7 +46,7 @@ pub struct Limits {
     /// Spans that a tenant may send in a second; what is more is refused until it may come. Default `0/s`: no limit.
     #[serde(with = "units::rate")]
     pub spans: u64,
-    /// Bytes that all requests under way may hold together, in every form. Default 192 MiB.
+    /// Bytes that all requests under way may hold together, in every form. Default 96 MiB.
     #[serde(with = "units::bytes")]
     pub ingest_memory: u64,
     /// Header fields of a request, in bytes. Default 16 KiB.
@@ -96,7 +96,7 @@ impl Default for Limits {
             inflated_max: 64 << 20,
             items_max: 65_536,
             spans: 0,
-            ingest_memory: 192 << 20,
+            ingest_memory: 96 << 20,
             headers_max: 16 << 10,
             connections_max: 4_096,
             streams_max: 128,

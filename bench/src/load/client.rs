@@ -1,4 +1,4 @@
-//! One connection with one request under way: OTLP over gRPC (HTTP/2) or HTTP/1.1.
+//! One request under way after the other: OTLP over gRPC, on an HTTP/2 connection that several may share, or HTTP/1.1.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,9 @@ enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
+/// The HTTP/2 connection of several workers.
+pub(crate) type Shared = Arc<tokio::sync::Mutex<Option<http2::SendRequest<Full<Bytes>>>>>;
+
 /// Sends what the replay hands out, one request after the other.
 pub(crate) struct Worker {
     plan: Plan,
@@ -39,6 +42,7 @@ pub(crate) struct Worker {
     begun: Instant,
     deadline: Instant,
     sender: Option<Sender>,
+    shared: Shared,
     /// Tasks that drive connections.
     drivers: JoinSet<()>,
     outcome: Outcome,
@@ -48,6 +52,7 @@ impl Worker {
     pub(crate) fn new(
         plan: Plan,
         replay: Arc<Replay>,
+        shared: Shared,
         clock: Clock,
         begun: Instant,
         deadline: Instant,
@@ -59,6 +64,7 @@ impl Worker {
             begun,
             deadline,
             sender: None,
+            shared,
             drivers: JoinSet::new(),
             outcome: Outcome::default(),
         }
@@ -124,6 +130,10 @@ impl Worker {
     }
 
     async fn connect(&mut self) -> anyhow::Result<Sender> {
+        let mut shared = self.shared.lock().await;
+        if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(Sender::Http2(sender.clone()));
+        }
         let stream = TcpStream::connect(self.plan.target).await?;
         stream.set_nodelay(true)?;
         let io = TokioIo::new(stream);
@@ -136,7 +146,9 @@ impl Worker {
             }
             Protocol::Grpc => {
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-                self.drivers.spawn(async move { drop(connection.await) });
+                // Not this worker's own: others may send on it after this one has ended.
+                tokio::spawn(async move { drop(connection.await) });
+                *shared = Some(sender.clone());
                 Ok(Sender::Http2(sender))
             }
         }

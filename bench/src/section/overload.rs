@@ -15,7 +15,9 @@ const SUSTAINED_S: u64 = 15;
 /// Spans made before each start. Bodies are compressed once, so the generator costs far less a span than the server. Past these they
 /// repeat: what was refused before is new, what was taken is a re-send.
 const DISTINCT_SPANS: u64 = 8_000_000;
-const CONNECTIONS: usize = 400;
+const CONNECTIONS: usize = 64;
+/// Requests under way on each of them.
+const STREAMS: usize = 6;
 /// Where an acknowledged span may end, as every trace is kept.
 const SETTLED: [&str; 2] = ["stored", "duplicates"];
 
@@ -26,14 +28,14 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let product = Product::start(&binary, folder.path(), KEEP_ALL)?;
 
-    let sustained = load(&product, settings, 1, SUSTAINED_S, 4, 0)?;
+    let sustained = load(&product, settings, 1, SUSTAINED_S, (4, 1), 0)?;
     let sustained_rate = rate(sustained.acked, &sustained);
     let overload = load(
         &product,
         settings,
         2,
         OVERLOAD_S,
-        CONNECTIONS,
+        (CONNECTIONS, STREAMS),
         sustained_rate * FACTOR,
     )?;
 
@@ -41,7 +43,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let accepted = product.metric("tracewell_collector_spans_accepted_total", &[])? as u64;
     let mut table = Table::new(
         format!(
-            "overload: {FACTOR}x of what it sustains is asked for, {CONNECTIONS} connections, gRPC gzip, 512 spans a request"
+            "overload: {FACTOR}x of what it sustains is asked for, {CONNECTIONS} connections of {STREAMS} requests, gRPC gzip, 512 spans a request"
         ),
         &[
             "",
@@ -92,7 +94,7 @@ fn load(
     settings: &Settings,
     seed: u64,
     seconds: u64,
-    connections: usize,
+    (connections, streams): (usize, usize),
     rate: u64,
 ) -> anyhow::Result<Outcome> {
     let plan = Plan {
@@ -102,6 +104,7 @@ fn load(
         spans: u64::MAX / 2_000_000_000,
         seconds: settings.scaled(seconds),
         connections,
+        streams,
         rate,
         ..Plan::to(product.grpc(), Protocol::Grpc)
     };
