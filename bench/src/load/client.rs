@@ -32,7 +32,14 @@ enum Sender {
 }
 
 /// The HTTP/2 connection of several workers.
-pub(crate) type Shared = Arc<tokio::sync::Mutex<Option<http2::SendRequest<Full<Bytes>>>>>;
+pub(crate) type Shared = Arc<tokio::sync::Mutex<Connection>>;
+
+#[derive(Default)]
+pub(crate) struct Connection {
+    sender: Option<http2::SendRequest<Full<Bytes>>>,
+    /// Drives it for as long as one of the workers is there.
+    driver: JoinSet<()>,
+}
 
 /// Sends what the replay hands out, one request after the other.
 pub(crate) struct Worker {
@@ -131,7 +138,7 @@ impl Worker {
 
     async fn connect(&mut self) -> anyhow::Result<Sender> {
         let mut shared = self.shared.lock().await;
-        if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
+        if let Some(sender) = shared.sender.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(Sender::Http2(sender.clone()));
         }
         let stream = TcpStream::connect(self.plan.target).await?;
@@ -146,9 +153,9 @@ impl Worker {
             }
             Protocol::Grpc => {
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-                // Not this worker's own: others may send on it after this one has ended.
-                tokio::spawn(async move { drop(connection.await) });
-                *shared = Some(sender.clone());
+                // How a connection ends shows in the requests on it.
+                shared.driver.spawn(async move { drop(connection.await) });
+                shared.sender = Some(sender.clone());
                 Ok(Sender::Http2(sender))
             }
         }
