@@ -10,9 +10,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("blocks", &["telemetry"]),
     ("collector", &["telemetry", "bus"]),
     ("trace-store", &["telemetry", "blocks"]),
-    ("sampler", &["telemetry", "bus", "blocks", "trace-store"]),
+    ("service-map", &["telemetry"]),
+    (
+        "sampler",
+        &["telemetry", "bus", "blocks", "trace-store", "service-map"],
+    ),
     ("metrics", &["telemetry", "bus", "blocks"]),
-    ("query", &["telemetry", "blocks", "trace-store"]),
+    (
+        "query",
+        &["telemetry", "blocks", "trace-store", "service-map"],
+    ),
     ("agent", &["telemetry"]),
     (
         "server",
@@ -24,13 +31,20 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sampler",
             "trace-store",
             "metrics",
+            "service-map",
             "query",
+            "agent",
         ],
     ),
 ];
 
 /// Modules that are pure functions: no clock, randomness, I/O, async, nor order of a hash map.
-const PURE: &[&str] = &["sampler/src/shard", "sampler/src/policy", "sampler/src/red"];
+const PURE: &[&str] = &[
+    "sampler/src/shard",
+    "sampler/src/policy",
+    "sampler/src/red",
+    "service-map/src/edge",
+];
 
 /// What no pure module may name.
 const IMPURE: &[&str] = &[
