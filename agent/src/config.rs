@@ -20,6 +20,7 @@ pub struct Config {
     pub probes: Vec<Probe>,
     /// Attributes of every resource, which win over what the agent finds: `deployment.environment.name`, `cloud.*`, `k8s.node.name`, and
     /// `host.name` where the agent runs under another name than its host. At most 64. Default none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// Processes told of in one reading: those that use most CPU and memory, then those in containers. Default 200.
     pub processes_max: u32,

@@ -1,5 +1,6 @@
 //! The command line: what a person types, and which part answers it. Data goes to stdout, everything else to stderr.
 
+mod agent;
 mod configuration;
 mod import;
 mod print;
@@ -30,6 +31,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   tracewell                                  run everything, data in ./tracewell-data
   tracewell --set server.data_dir=/var/lib/tracewell
+  tracewell agent                            on each host: its CPU, memory, disks, containers
   tracewell trace 83a9efd15c1c98a977e0711cc93ee28b
   tracewell tail --service checkout          traces as they come
   tracewell import trace.json requests.pb    OTLP JSON, OTLP protobuf or Jaeger JSON
@@ -73,6 +75,9 @@ enum Verb {
         after_help = "Examples:\n  tracewell serve\n  tracewell serve --set query.listen=127.0.0.1:8080"
     )]
     Serve,
+    /// Read this host, its containers and processes, and push what they show to a server
+    #[command(after_help = agent::EXAMPLES)]
+    Agent,
     /// Show one trace as a tree
     #[command(
         after_help = "Examples:\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b\n  tracewell trace 83a9efd15c1c98a977e0711cc93ee28b -o json | jq ."
@@ -131,6 +136,7 @@ pub fn main() -> Exit {
     };
     match cli.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => with_config(&sources, serve::run),
+        Verb::Agent => with_config(&sources, agent::run),
         Verb::Trace { id } => remote::run(trace::show(
             &cli.common.url,
             &id,

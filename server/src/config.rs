@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) trace_store: trace_store::Config,
     pub(crate) metrics: metrics::Config,
     pub(crate) query: query::Config,
+    pub(crate) agent: agent::Config,
 }
 
 /// `[server]`: the process itself.
@@ -155,6 +156,9 @@ impl Config {
         }
         if let Err(error) = self.metrics.check() {
             mistakes.push(Mistake::plain(format!("[metrics]: {error}")));
+        }
+        if let Err(error) = agent::Agent::new(self.agent.clone(), telemetry::Clock::host()) {
+            mistakes.push(Mistake::plain(format!("[agent]: {error}")));
         }
         mistakes
     }

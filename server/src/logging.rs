@@ -46,7 +46,7 @@ pub(crate) fn install(config: &Log, clock: Clock) {
 }
 
 /// Crates whose level the configuration sets.
-const OURS: [&str; 8] = [
+const OURS: [&str; 10] = [
     "server",
     "telemetry",
     "bus",
@@ -54,7 +54,9 @@ const OURS: [&str; 8] = [
     "collector",
     "sampler",
     "trace_store",
+    "metrics",
     "query",
+    "agent",
 ];
 
 /// Writes what it can and reports success: nobody could be told of a failure.

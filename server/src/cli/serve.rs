@@ -50,7 +50,7 @@ async fn serve(layered: Layered) -> Exit {
 }
 
 /// Returns at SIGTERM or SIGINT.
-async fn told_to_stop() {
+pub(super) async fn told_to_stop() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),

@@ -62,7 +62,7 @@ pub(crate) struct Layered {
 }
 
 /// Keys whose value is a table with names of the user's, set as a whole; absent unless it is set.
-const MAPS: &[&str] = &["sampler.tenants"];
+const MAPS: &[&str] = &["sampler.tenants", "agent.attributes"];
 
 impl Layered {
     pub(crate) fn defaults() -> Self {
@@ -149,10 +149,19 @@ impl Layered {
         let mut entries = Vec::new();
         list(&self.table, &mut String::new(), &mut entries);
         let with_origin = |(key, value): (String, Value)| {
-            let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
+            let origin = self.origin(&key).cloned().unwrap_or(Origin::Default);
             (key, value, origin)
         };
         entries.into_iter().map(with_origin).collect()
+    }
+
+    /// Where a key was set, or the table with names of the user's that it stands in.
+    fn origin(&self, key: &str) -> Option<&Origin> {
+        let of_map = || {
+            let map = MAPS.iter().find(|map| key.starts_with(**map))?;
+            self.origins.get(*map)
+        };
+        self.origins.get(key).or_else(of_map)
     }
 
     /// Sets one key to the first of `candidates` that fits it.
@@ -360,6 +369,23 @@ mod tests {
         assert_eq!(layered.config.sampler.tenants["acme"].rules.len(), 1);
         let told = mistakes_of("[sampler.tenants.acme]\nruls = []\n");
         assert!(told[0].contains("ruls"), "{told:?}");
+    }
+
+    #[test]
+    fn attributes_of_the_agent_are_set_as_a_whole_and_print_their_source() {
+        let file = "[agent.attributes]\n\"deployment.environment.name\" = \"prod\"\n";
+        let mut layered = Layered::defaults();
+        assert_eq!(layered.apply_file(Path::new("t.toml"), file), []);
+        let name = "deployment.environment.name";
+        assert_eq!(layered.config.agent.attributes[name], "prod");
+        let key = format!("agent.attributes.{name}");
+        let printed = layered.entries().into_iter().find(|(at, ..)| *at == key);
+        let origin = printed.expect("it is printed").2;
+        assert_eq!(origin.to_string(), "t.toml line 1");
+
+        let set = format!("agent.attributes={{\"{name}\"=\"test\"}}");
+        assert_eq!(layered.apply_sets(&[set]), []);
+        assert_eq!(layered.config.agent.attributes[name], "test");
     }
 
     #[track_caller]
