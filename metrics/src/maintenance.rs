@@ -1,18 +1,16 @@
 //! What the store does by itself: merge what is small, delete what is old, over the limit, or hidden. In: time. Out: fewer and larger blocks.
 
-mod wall;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use blocks::{BlockName, BlockStore, BlocksError};
+use telemetry::clock::BelievedWall;
 
 use crate::MetricsStore;
 use crate::block::read::ReadError;
 use crate::catalog::KnownBlock;
 use crate::compact::{ComeTo, CompactError};
 use crate::store::WriteError;
-use wall::BelievedWall;
 
 /// What one round of maintenance did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -126,8 +124,8 @@ impl MetricsStore {
     ) -> Result<usize, BlocksError> {
         let config = &self.inner.config;
         let retention_ms = i64::try_from(config.retention.as_millis()).unwrap_or(i64::MAX);
-        let now_unix_ms = maintenance.wall.read(&self.inner.clock);
-        let oldest_kept_ms = now_unix_ms.saturating_sub(retention_ms);
+        let now = maintenance.wall.read(&self.inner.clock);
+        let oldest_kept_ms = now.unix_ms.saturating_sub(retention_ms);
         let mut blocks: Vec<Arc<KnownBlock>> = {
             let catalog = self.inner.catalog.read();
             catalog.visible().chain(catalog.beside()).cloned().collect()

@@ -1,10 +1,14 @@
 //! The host's clocks, for shells only. A machine over the log never sees this: its time is in [`crate::time`].
 
+mod believed;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::RecordTime;
+
+pub use believed::BelievedWall;
 
 /// Where a shell reads the time. Tests set it by hand; nothing else reads a host clock.
 #[derive(Debug, Clone, Default)]

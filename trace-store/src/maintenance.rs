@@ -4,20 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use blocks::{BlockName, BlockStore, BlocksError};
-use parking_lot::Mutex;
+use telemetry::clock::BelievedWall;
 use tokio_util::sync::CancellationToken;
 
 use crate::TraceStore;
 use crate::block::read::ReadError;
 use crate::catalog::KnownBlock;
 use crate::compact::CompactError;
-
-/// A jump of the wall clock by more than this is not believed at once.
-const JUMP_MS: i64 = 3_600_000;
-/// Readings that confirm a jump.
-const CONFIRMATIONS: u32 = 3;
-/// Time between readings that count, in ms.
-const CONFIRMATION_INTERVAL_MS: u128 = 60_000;
 
 /// What one round of maintenance did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +28,7 @@ pub struct Maintenance {
     damaged: BTreeSet<BlockName>,
     /// Blocks that were hidden in the round before: whoever was reading them then is done.
     hidden_before: BTreeSet<BlockName>,
-    wall: Mutex<BelievedWall>,
+    wall: BelievedWall,
 }
 
 impl TraceStore {
@@ -143,10 +136,10 @@ impl TraceStore {
     }
 
     /// Deletes what is older than `retention`, then the oldest until the rest is within `bytes_max`.
-    async fn expire(&self, maintenance: &Maintenance) -> Result<usize, BlocksError> {
+    async fn expire(&self, maintenance: &mut Maintenance) -> Result<usize, BlocksError> {
         let config = &self.inner.config;
-        let now_unix_ms = maintenance.wall.lock().read(&self.inner.clock);
-        let oldest_kept_ms = u64::try_from(now_unix_ms)
+        let now = maintenance.wall.read(&self.inner.clock);
+        let oldest_kept_ms = u64::try_from(now.unix_ms)
             .unwrap_or(0)
             .saturating_sub(config.retention.as_millis() as u64);
         let mut blocks: Vec<Arc<KnownBlock>> =
@@ -177,83 +170,5 @@ impl TraceStore {
             self.inner.catalog.write().insert(KnownBlock::clone(&block));
         }
         deleted
-    }
-}
-
-/// The wall clock as retention believes it: a forward jump of over an hour counts once three readings a minute apart confirm it.
-#[derive(Debug, Default)]
-struct BelievedWall {
-    believed: Option<Reading>,
-    jump: Option<(Reading, u32)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Reading {
-    unix_ms: i64,
-    at: std::time::Instant,
-}
-
-impl BelievedWall {
-    fn read(&mut self, clock: &telemetry::Clock) -> i64 {
-        self.believe(Reading {
-            unix_ms: clock.wall().unix_ms,
-            at: clock.monotonic(),
-        })
-    }
-
-    fn believe(&mut self, now: Reading) -> i64 {
-        let Some(believed) = self.believed else {
-            self.believed = Some(now);
-            return now.unix_ms;
-        };
-        let elapsed_ms = now.at.duration_since(believed.at).as_millis() as i64;
-        let expected_ms = believed.unix_ms.saturating_add(elapsed_ms);
-        if now.unix_ms.saturating_sub(expected_ms) <= JUMP_MS {
-            (self.believed, self.jump) = (Some(now), None);
-            return now.unix_ms;
-        }
-        let (last, n_seen) = self.jump.unwrap_or((now, 1));
-        let counts = now.at.duration_since(last.at).as_millis() >= CONFIRMATION_INTERVAL_MS;
-        self.jump = Some(if counts {
-            (now, n_seen + 1)
-        } else {
-            (last, n_seen)
-        });
-        if n_seen + u32::from(counts) < CONFIRMATIONS {
-            return expected_ms;
-        }
-        (self.believed, self.jump) = (Some(now), None);
-        now.unix_ms
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn a_jump_of_the_wall_clock_is_believed_after_three_readings() {
-        let begin = telemetry::Clock::host().monotonic();
-        let mut wall = BelievedWall::default();
-        let mut believe = |unix_ms, after_s| {
-            wall.believe(Reading {
-                unix_ms,
-                at: begin + Duration::from_secs(after_s),
-            })
-        };
-        let jumped = 400 * 86_400_000;
-        assert_eq!(believe(1_000, 0), 1_000);
-        assert_eq!(believe(31_000, 30), 31_000);
-        assert_eq!(believe(jumped, 60), 61_000);
-        assert_eq!(believe(jumped, 90), 91_000, "30 s later is no confirmation");
-        assert_eq!(believe(jumped, 120), 121_000);
-        assert_eq!(believe(jumped, 180), jumped);
-        assert_eq!(
-            believe(1_000, 240),
-            1_000,
-            "back is believed: it deletes nothing"
-        );
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use telemetry::clock::BelievedWall;
 use telemetry::{Clock, RecordTime};
 
 use super::offsets::Offsets;
@@ -10,15 +11,8 @@ use super::segment::Segment;
 use super::segments::Segments;
 use crate::{Config, Partition, Topic, TopicPartition};
 
-/// A jump of the wall clock over this is not believed at once, in ms.
-const JUMP_MS: i64 = 3_600_000;
-/// Readings that must agree before it is.
-const READINGS: u32 = 3;
 /// One segment makes what lies before it older by this part of the retention at most: a quiet log keeps as many segments.
 const AGE_STEPS_MIN: i64 = 8;
-/// Time between two readings that count.
-const READINGS_APART: Duration = Duration::from_secs(60);
-
 /// What decides about old segments.
 #[derive(Debug)]
 pub(crate) struct Retention {
@@ -28,7 +22,7 @@ pub(crate) struct Retention {
     age_ms_max: i64,
     bytes_max: u64,
     keep_read_ms: i64,
-    steady: SteadyTime,
+    wall: BelievedWall,
     last_enforced: Option<Instant>,
 }
 
@@ -39,13 +33,15 @@ impl Retention {
         config: &Config,
         clock: Clock,
     ) -> Self {
+        let mut wall = BelievedWall::default();
+        wall.read(&clock);
         Self {
             segments,
             offsets,
             age_ms_max: whole_ms(config.retention),
             bytes_max: config.bytes_max,
             keep_read_ms: whole_ms(config.keep_read),
-            steady: SteadyTime::new(clock.wall(), clock.monotonic()),
+            wall,
             clock,
             last_enforced: None,
         }
@@ -64,7 +60,7 @@ impl Retention {
 
     /// Deletes what may go. A segment that cannot be removed stays readable and is tried again.
     pub(crate) fn enforce(&mut self) {
-        let now = self.steady.read(self.clock.wall(), self.clock.monotonic());
+        let now = self.wall.read(&self.clock);
         let all = self.segments.all();
         let ages_ms = ages_ms(&all, now, self.age_ms_max / AGE_STEPS_MIN);
         let Some(kept_ms) = self.kept_ms(&all, &ages_ms) else {
@@ -129,70 +125,6 @@ fn ages_ms(all: &[Arc<Segment>], now: RecordTime, step_ms_max: i64) -> Vec<i64> 
     ages_ms
 }
 
-/// The wall clock, except that a jump forward is believed only when three readings, a minute apart, agree: deleting cannot be undone.
-#[derive(Debug)]
-struct SteadyTime {
-    believed: RecordTime,
-    at: Instant,
-    doubted: u32,
-    last_doubt: Instant,
-}
-
-impl SteadyTime {
-    fn new(wall: RecordTime, at: Instant) -> Self {
-        Self {
-            believed: wall,
-            at,
-            doubted: 0,
-            last_doubt: at,
-        }
-    }
-
-    fn read(&mut self, wall: RecordTime, at: Instant) -> RecordTime {
-        let elapsed_ms = whole_ms(at.saturating_duration_since(self.at));
-        let expected = RecordTime {
-            unix_ms: self.believed.unix_ms.saturating_add(elapsed_ms),
-        };
-        if wall.unix_ms.saturating_sub(expected.unix_ms) <= JUMP_MS {
-            *self = Self::new(wall, at);
-            return wall;
-        }
-        if self.doubted == 0 || at.saturating_duration_since(self.last_doubt) >= READINGS_APART {
-            self.doubted += 1;
-            self.last_doubt = at;
-        }
-        if self.doubted >= READINGS {
-            *self = Self::new(wall, at);
-            return wall;
-        }
-        expected
-    }
-}
-
 fn whole_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_jump_of_the_clock_is_believed_at_the_third_reading() {
-        let start = Clock::host().monotonic();
-        let minute = |n: u64| start + Duration::from_secs(60 * n);
-        let day_ms = 86_400_000;
-        let mut steady = SteadyTime::new(RecordTime { unix_ms: 0 }, start);
-        let mut read = |unix_ms, n| steady.read(RecordTime { unix_ms }, minute(n)).unix_ms;
-        assert_eq!(read(60_000, 1), 60_000);
-        assert_eq!(read(400 * day_ms, 2), 120_000);
-        assert_eq!(
-            read(400 * day_ms, 2),
-            120_000,
-            "the same minute counts once"
-        );
-        assert_eq!(read(400 * day_ms, 3), 180_000);
-        assert_eq!(read(400 * day_ms, 4), 400 * day_ms);
-        assert_eq!(read(5, 5), 5, "back is believed at once: it deletes less");
-    }
 }
