@@ -22,6 +22,7 @@ pub mod matching;
 pub mod metrics;
 pub mod otlp;
 pub mod points;
+pub mod promql;
 pub mod row;
 pub mod run;
 pub mod select;
