@@ -5,10 +5,12 @@
 
 pub mod clock;
 pub mod derived;
+pub mod entity;
 pub mod histogram;
 pub mod id;
 pub mod partition;
 pub mod semconv;
+pub mod signals;
 pub mod tenant;
 pub mod time;
 pub mod units;
