@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &["telemetry", "bus", "blocks"]),
     (
         "query",
-        &["telemetry", "blocks", "trace-store", "service-map"],
+        &["telemetry", "blocks", "trace-store", "metrics", "service-map"],
     ),
     ("agent", &["telemetry"]),
     (

@@ -6,6 +6,7 @@ mod jaeger_v1;
 mod jaeger_v3;
 mod later;
 mod own;
+mod prometheus;
 pub(crate) mod request_id;
 mod style;
 
@@ -35,6 +36,8 @@ pub fn router(query: Query) -> Router {
         .nest("/jaeger", jaeger())
         .merge(grpc::routes())
         .merge(own::routes())
+        .nest("/api/v1", prometheus::routes())
+        .nest("/prometheus/api/v1", prometheus::routes())
         .layer(middleware::from_fn_with_state(query.clone(), in_turn))
         .merge(own::tail_route());
     queries

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use metrics::promql::{Features, UnknownFeature};
 use serde::{Deserialize, Serialize};
 use telemetry::units;
 
@@ -28,6 +29,38 @@ pub struct Config {
     /// How often a tail looks for new traces. Default 500 ms.
     #[serde(with = "units::duration")]
     pub tail_interval: Duration,
+    /// Parts of PromQL that Prometheus has behind feature flags, by their names there: `promql-experimental-functions`, `promql-duration-expr`,
+    /// `promql-delayed-name-removal`. Default none.
+    pub promql_features: PromqlFeatures,
+}
+
+/// Feature flags of PromQL by name, each of which there is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct PromqlFeatures {
+    names: Vec<String>,
+    features: Features,
+}
+
+impl PromqlFeatures {
+    pub(crate) fn features(&self) -> Features {
+        self.features
+    }
+}
+
+impl TryFrom<Vec<String>> for PromqlFeatures {
+    type Error = UnknownFeature;
+
+    fn try_from(names: Vec<String>) -> Result<Self, UnknownFeature> {
+        let features = Features::from_names(&names)?;
+        Ok(Self { names, features })
+    }
+}
+
+impl From<PromqlFeatures> for Vec<String> {
+    fn from(features: PromqlFeatures) -> Self {
+        features.names
+    }
 }
 
 impl Default for Config {
@@ -40,6 +73,7 @@ impl Default for Config {
             answer_bytes_max: 64 << 20,
             tails_max: 16,
             tail_interval: Duration::from_millis(500),
+            promql_features: PromqlFeatures::default(),
         }
     }
 }

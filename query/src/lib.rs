@@ -1,6 +1,7 @@
-//! Queries over HTTP and gRPC on one port: Jaeger's v1 and v3 APIs and our own.
+//! Queries over HTTP and gRPC on one port: Jaeger's v1 and v3 APIs, Prometheus' and our own.
 //!
-//! In: requests, kept traces from `trace_store`, and what is in no block yet through [`Live`]. Out: whole traces, each as its API writes it.
+//! In: requests, kept traces from `trace_store`, series from the store of metrics, and what is in no block yet through [`Live`]. Out: whole
+//! traces and series, each as its API writes it.
 //! Nothing here decides what is kept, changes what is stored, opens a port or knows of samplers.
 
 mod api;
@@ -15,11 +16,13 @@ mod work;
 
 use std::sync::Arc;
 
+use ::metrics::MetricsStore;
+use ::metrics::promql::{Engine, EngineConfig};
 use telemetry::Clock;
 use trace_store::TraceStore;
 
 pub use api::router;
-pub use config::Config;
+pub use config::{Config, PromqlFeatures};
 pub use live::{Live, LiveError, LivePage, LivePartial, LiveState, LiveTrace};
 pub use metrics::Metrics;
 
@@ -32,6 +35,8 @@ pub struct Query(Arc<Parts>);
 
 struct Parts {
     sources: Sources,
+    series: MetricsStore,
+    promql: Engine,
     gate: Gate,
     config: Config,
     clock: Clock,
@@ -44,6 +49,7 @@ impl Query {
     pub fn new(
         config: Config,
         store: TraceStore,
+        series: MetricsStore,
         live: Arc<dyn Live>,
         clock: Clock,
         metrics: Metrics,
@@ -53,10 +59,18 @@ impl Query {
             store,
             answer_bytes_max: config.answer_bytes_max,
         };
+        let engine = EngineConfig {
+            timeout: config.deadline,
+            memory_bytes_max: config.answer_bytes_max,
+            features: config.promql_features.features(),
+            ..EngineConfig::default()
+        };
         let gate = Gate::new(&config);
         let requests = api::request_id::Source::new(&clock);
         Self(Arc::new(Parts {
             sources,
+            promql: Engine::new(series.clone(), engine),
+            series,
             gate,
             config,
             clock,

@@ -190,6 +190,7 @@ impl App {
         let query = query::Query::new(
             config.query.clone(),
             store.clone(),
+            metrics.store(),
             live.shared(),
             clock,
             query_metrics,

@@ -7,7 +7,7 @@ use crate::refusal::{Kind, Refusal};
 
 const MAP: &str = "the service map is a later piece: dependencies are not served yet";
 const TEMPO: &str = "the Tempo API and TraceQL are a later piece and are not served yet";
-const PROMETHEUS: &str = "the Prometheus API is a later piece and is not served yet";
+const PROMETHEUS: &str = "of the Prometheus API this server has queries, names and status: it scrapes nothing, and is not read or administered by this API";
 
 /// Beginnings of paths, the first that fits counts. `/jaeger` before them is taken away.
 const REASONS: [(&str, &str); 24] = [

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::request_id::RequestId;
-use crate::refusal::Refusal;
+use crate::refusal::{Kind, Refusal};
 
 /// Whose clients asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Style {
             Self::Grpc => tonic::Status::from(refusal.clone()).into_http::<axum::body::Body>(),
             Self::JaegerV1 => (status, Json(jaeger_v1(status, text))).into_response(),
             Self::JaegerV3 => (status, Json(json!({ "error": { "httpCode": status.as_u16(), "message": text } }))).into_response(),
-            Self::Prometheus => (status, Json(json!({ "status": "error", "errorType": prometheus_type(status), "error": text }))).into_response(),
+            Self::Prometheus => (status, Json(json!({ "status": "error", "errorType": prometheus_type(refusal.kind), "error": text }))).into_response(),
             Self::Plain => (status, format!("{text}\n")).into_response(),
             Self::Own => problem(refusal, request_id, path),
         }
@@ -90,13 +90,14 @@ fn jaeger_v1(status: StatusCode, text: &str) -> serde_json::Value {
     json!({ "data": null, "total": 0, "limit": 0, "offset": 0, "errors": [{ "code": status.as_u16(), "msg": text }] })
 }
 
-fn prometheus_type(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        400 => "bad_data",
-        404 => "not_found",
-        422 => "execution",
-        429 | 503 => "unavailable",
-        _ => "internal",
+fn prometheus_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invalid => "bad_data",
+        Kind::NotFound | Kind::NotServed => "not_found",
+        Kind::TooLarge => "execution",
+        Kind::Deadline => "timeout",
+        Kind::Busy | Kind::Unavailable => "unavailable",
+        Kind::Internal => "internal",
     }
 }
 

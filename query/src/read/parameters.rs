@@ -38,6 +38,16 @@ impl Parameters {
         ))
     }
 
+    /// Those of a form in a body, which is as long as its reader lets it be.
+    pub(crate) fn of_form(form: &[u8]) -> Self {
+        Self(form_urlencoded::parse(form).into_owned().collect())
+    }
+
+    pub(crate) fn followed_by(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// The first value of `name` that is not empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.all(name).find(|value| !value.is_empty())

@@ -200,8 +200,8 @@ async fn apis_that_are_not_there_say_so_in_their_own_style() {
             "{path}"
         );
     }
-    for path in ["/api/v1/query", "/prometheus/api/v1/query"] {
-        let expected = json!({ "status": "error", "errorType": "not_found", "error": "the Prometheus API is a later piece and is not served yet" });
+    for path in ["/api/v1/read", "/prometheus/api/v1/admin/tsdb/snapshot"] {
+        let expected = json!({ "status": "error", "errorType": "not_found", "error": "of the Prometheus API this server has queries, names and status: it scrapes nothing, and is not read or administered by this API" });
         assert_eq!(served.get(path).await.json(), expected, "{path}");
     }
 }

@@ -7,6 +7,7 @@ use blocks::Blocks;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use metrics::MetricsStore;
 use parking_lot::Mutex;
 use query::{Config, Live, LiveError, LivePage, LivePartial, LiveState, LiveTrace, Metrics, Query};
 use telemetry::wire::{TraceWalker, WalkLimits};
@@ -142,13 +143,25 @@ impl Served {
             blocks::Metrics::default(),
         );
         let blocks = Blocks::Local(local.await.expect("a store"));
-        let store = TraceStore::open(blocks, trace_store::Config::default(), clock.clone())
-            .await
-            .expect("a store");
+        let store = TraceStore::open(
+            blocks.clone(),
+            trace_store::Config::default(),
+            clock.clone(),
+        )
+        .await
+        .expect("a store");
+        let series = MetricsStore::open(
+            blocks,
+            metrics::Config::default(),
+            clock.clone(),
+            (1, 1),
+            metrics::Metrics::default(),
+        );
         let live = Alive::default();
         let query = Query::new(
             config,
             store.clone(),
+            series.await.expect("a store"),
             Arc::new(live.clone()),
             clock,
             Metrics::default(),
