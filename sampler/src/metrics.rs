@@ -25,6 +25,8 @@ pub struct Metrics {
     open_traces: Family<PartitionLabels, Gauge>,
     open_bytes: Family<PartitionLabels, Gauge>,
     dead_letters: Counter,
+    red_skewed: Counter,
+    red_overflowed: Counter,
     /// Epochs whose name already had other content.
     pub(crate) determinism_violations: Counter,
     /// Take-overs from a log that was cut behind what was open.
@@ -120,6 +122,16 @@ impl Metrics {
             self.dead_letters.clone(),
         );
         registry.register(
+            "sampler_red_skewed",
+            "Spans whose end lies too far from the time of their record, counted at that time",
+            self.red_skewed.clone(),
+        );
+        registry.register(
+            "sampler_red_overflowed",
+            "Spans counted under __overflow__, since their own series is one too many",
+            self.red_overflowed.clone(),
+        );
+        registry.register(
             "sampler_determinism_violations",
             "Epochs sealed with other content than before",
             self.determinism_violations.clone(),
@@ -162,6 +174,8 @@ impl Metrics {
     pub(crate) fn sealed(&self, partition: Partition, epoch: &SealedEpoch) {
         self.epochs_sealed.inc();
         self.dead_letters.inc_by(epoch.dead_letters.len() as u64);
+        self.red_skewed.inc_by(epoch.red.n_skewed);
+        self.red_overflowed.inc_by(epoch.red.n_overflowed);
         if let Some(t) = epoch.entry.clock.last {
             let label = PartitionLabels {
                 partition: partition.0,

@@ -48,6 +48,8 @@ const _: () = assert!(EPOCH_MS >= telemetry::time::STEP_MAX_MS);
 
 /// Kept spans of an epoch after which it ends before its time: what waits to be written stays small under any load.
 pub const EPOCH_SPANS_MAX: u64 = 100_000;
+/// Resources and windows of series that an epoch counts apart, after which it ends before its time likewise.
+pub const EPOCH_COUNTS_MAX: u64 = 50_000;
 
 /// What an open trace counts in the memory formula, in bytes.
 pub const TRACE_BYTES: u64 = 96;
@@ -228,7 +230,9 @@ impl Shard {
     /// Whether the epoch ends before its time, after the last second that the record at `offset` closed. Not if the record has ended one already: it can give
     /// its name to one epoch alone, also when it is applied again after a take-over.
     fn is_full(&self, offset: Offset) -> bool {
-        self.epoch.n_kept_spans() >= self.epoch_spans_max && self.ledger.last_end() != offset
+        let is_full = self.epoch.n_kept_spans() >= self.epoch_spans_max
+            || self.red.size() >= EPOCH_COUNTS_MAX;
+        is_full && self.ledger.last_end() != offset
     }
 
     /// Decides what is settled in the second that ends at `now`.

@@ -2,13 +2,19 @@
 
 /// Bytes of a name that become a label.
 const NAME_BYTES_MAX: usize = 256;
+/// Bytes of a name that are read: ids that are replaced make it shorter.
+const READ_BYTES_MAX: usize = 16 * NAME_BYTES_MAX;
 /// Shortest text of hex digits, among them a digit, that is taken for an id.
 const HEX_MIN: usize = 16;
 
-/// The name with ids in it replaced by `{id}`: UUIDs, long hex numbers, and numbers that stand alone between `/`, spaces and the like.
-pub(super) fn normal(name: &str) -> String {
-    let mut normal = String::with_capacity(name.len().min(NAME_BYTES_MAX));
+/// Writes the name with ids in it replaced by `{id}`: UUIDs, long hex numbers, and numbers that stand alone between `/`, spaces and the like.
+pub(super) fn write_normal(name: &str, normal: &mut String) {
+    normal.clear();
     let mut rest = name;
+    // what is cut off in the end need not be looked at
+    if name.len() > READ_BYTES_MAX {
+        rest = cut(name, READ_BYTES_MAX);
+    }
     while !rest.is_empty() {
         let end = rest
             .find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_' || c == '.'))
@@ -25,12 +31,17 @@ pub(super) fn normal(name: &str) -> String {
         normal.push_str(separator);
         rest = after;
     }
-    let mut end = normal.len().min(NAME_BYTES_MAX);
-    while !normal.is_char_boundary(end) {
+    let n_bytes = cut(normal, NAME_BYTES_MAX).len();
+    normal.truncate(n_bytes);
+}
+
+/// The beginning of a text, at most so many bytes.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    normal.truncate(end);
-    normal
+    text.get(..end).unwrap_or_default()
 }
 
 fn is_id(word: &str, starts_path: bool) -> bool {
@@ -50,6 +61,12 @@ fn is_id(word: &str, starts_path: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn normal(name: &str) -> String {
+        let mut normal = String::from("what was there");
+        write_normal(name, &mut normal);
+        normal
+    }
 
     #[test]
     fn ids_go_and_everything_else_stays() {

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use telemetry::wire::{ResourceView, SpanView};
 use telemetry::{Tenant, semconv};
 
-use super::NAMES_MAX;
+use super::SERIES_OF_SERVICE_MAX;
 
 /// Longest value of a label, in bytes.
 const VALUE_BYTES_MAX: usize = 4_096;
@@ -57,7 +57,7 @@ pub(super) struct Resource {
 #[derive(Debug, Default)]
 pub(super) struct Resources {
     all: Vec<Resource>,
-    /// Each with the number of names counted.
+    /// Each with the number of its series.
     services: Vec<(Service, u32)>,
     index: HashTable<u32>,
     service_index: HashTable<u32>,
@@ -169,23 +169,24 @@ impl Resources {
     }
 
     /// Counts a series of a service that has not been there yet; false if it has too many.
-    pub(super) fn new_name(&mut self, service: u32) -> bool {
-        let (_, n_names) = self
+    pub(super) fn new_series(&mut self, service: u32) -> bool {
+        let (_, n_series) = self
             .services
             .get_mut(service as usize)
             .expect("numbers come from service_number");
-        let fits = *n_names < NAMES_MAX;
-        *n_names += u32::from(fits);
+        let fits = *n_series < SERIES_OF_SERVICE_MAX;
+        *n_series += u32::from(fits);
         fits
     }
 
-    pub(super) fn seen(&mut self, resource: u32, window_unix_ms: i64) {
+    /// A new window of it is counted in `n_windows`.
+    pub(super) fn seen(&mut self, resource: u32, window_unix_ms: i64, n_windows: &mut u64) {
         let resource = self
             .all
             .get_mut(resource as usize)
             .expect("numbers come from look_up");
         if resource.seen.last() != Some(&window_unix_ms) {
-            resource.seen.insert(window_unix_ms);
+            *n_windows += u64::from(resource.seen.insert(window_unix_ms));
         }
     }
 

@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, TracesData, span,
 };
 use prost::Message;
+use telemetry::derived::DeltaValue;
 use telemetry::wire::{TraceWalker, WalkLimits};
 
 use super::*;
@@ -196,7 +197,7 @@ fn a_span_stands_for_as_many_as_its_sender_says() {
 #[test]
 fn names_beyond_the_limit_count_together_and_nothing_is_lost() {
     let mut red = Red::default();
-    let n_spans = NAMES_MAX + 500;
+    let n_spans = SERIES_OF_SERVICE_MAX + 500;
     let spans = (0..n_spans).map(|n| span(&format!("op-{n}"), span::SpanKind::Client, 1));
     let service = vec![attribute("service.name", "wild")];
     observe_all(&mut red, vec![sent(service, spans.collect())]);
@@ -204,11 +205,43 @@ fn names_beyond_the_limit_count_together_and_nothing_is_lost() {
     assert_eq!(deltas.n_overflowed, 500);
     let told = told(&deltas);
     let counted = of_name(&told, SPAN_DURATION);
-    assert_eq!(counted.len(), NAMES_MAX as usize + 1);
+    assert_eq!(counted.len(), SERIES_OF_SERVICE_MAX as usize + 1);
     assert_eq!(
         counted.iter().map(|(_, n)| n).sum::<f64>(),
         f64::from(n_spans)
     );
     let overflow = counted.iter().find(|(labels, _)| labels.contains(OVERFLOW));
     assert_eq!(overflow.map(|(_, n)| *n), Some(500.0));
+}
+
+#[test]
+fn names_that_differ_in_ids_alone_are_one_series_and_none_too_many() {
+    let mut red = Red::default();
+    let spans = (0..3_000).map(|n| span(&format!("GET /users/{n}"), span::SpanKind::Server, 1));
+    let service = vec![attribute("service.name", "shop")];
+    observe_all(&mut red, vec![sent(service, spans.collect())]);
+    let deltas = red.take();
+    assert_eq!(deltas.n_overflowed, 0);
+    let labels = "service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=GET /users/{id},status_code=STATUS_CODE_UNSET";
+    assert_eq!(of_name(&told(&deltas), SPAN_DURATION), [(labels, 3_000.0)]);
+}
+
+#[test]
+fn what_an_epoch_counts_apart_has_a_size() {
+    let mut red = Red::default();
+    let server = |name: &str| span(name, span::SpanKind::Server, 1);
+    let of = |service: &str| vec![attribute("service.name", service)];
+    observe_all(
+        &mut red,
+        vec![sent(of("a"), vec![server("x"), server("x"), server("y")])],
+    );
+    // a resource, its window, two names, one instance
+    assert_eq!(red.size(), 5);
+    observe_all(&mut red, vec![sent(of("a"), vec![server("x")])]);
+    assert_eq!(red.size(), 5);
+    observe_all(
+        &mut red,
+        vec![sent(of("b"), vec![span("x", span::SpanKind::Client, 1)])],
+    );
+    assert_eq!(red.size(), 8);
 }

@@ -28,37 +28,41 @@ pub(super) fn of_span(end_unix_ns: u64, t: RecordTime, historic: bool) -> (i64, 
     }
 }
 
-/// What was counted, by window: mostly one or two.
-#[derive(Debug, Default)]
+/// What was counted, by window, in order of time: mostly one or two, many where old spans are imported.
+#[derive(Debug)]
 pub(super) struct Windows<T>(SmallVec<[(i64, T); 1]>);
 
+impl<T> Default for Windows<T> {
+    fn default() -> Self {
+        Self(SmallVec::new())
+    }
+}
+
 impl<T: Default> Windows<T> {
-    /// What is counted in the window that begins at `start_unix_ms`.
-    pub(super) fn at(&mut self, start_unix_ms: i64) -> &mut T {
-        let found = self
-            .0
-            .iter()
-            .rposition(|(start, _)| *start == start_unix_ms);
-        let place = found.unwrap_or_else(|| {
-            self.0.push((start_unix_ms, T::default()));
-            self.0.len() - 1
+    /// What is counted in the window that begins at `start_unix_ms`. A new window is counted in `n_windows`.
+    pub(super) fn at(&mut self, start_unix_ms: i64, n_windows: &mut u64) -> &mut T {
+        let place = match self.0.last() {
+            Some((last, _)) if *last == start_unix_ms => Ok(self.0.len() - 1),
+            _ => self
+                .0
+                .binary_search_by_key(&start_unix_ms, |(start, _)| *start),
+        };
+        let place = place.unwrap_or_else(|place| {
+            *n_windows += 1;
+            self.0.insert(place, (start_unix_ms, T::default()));
+            place
         });
-        &mut self.0.get_mut(place).expect("found or just pushed").1
+        &mut self.0.get_mut(place).expect("found or just inserted").1
     }
 
     /// In order of time.
     pub(super) fn deltas(&self, value: impl Fn(&T) -> DeltaValue) -> Vec<WindowDelta> {
-        let mut deltas: Vec<WindowDelta> = self
-            .0
-            .iter()
-            .map(|(start_unix_ms, counted)| WindowDelta {
-                start_unix_ms: *start_unix_ms,
-                end_unix_ms: start_unix_ms.saturating_add(WINDOW_MS),
-                value: value(counted),
-            })
-            .collect();
-        deltas.sort_by_key(|delta| delta.start_unix_ms);
-        deltas
+        let delta = |(start_unix_ms, counted): &(i64, T)| WindowDelta {
+            start_unix_ms: *start_unix_ms,
+            end_unix_ms: start_unix_ms.saturating_add(WINDOW_MS),
+            value: value(counted),
+        };
+        self.0.iter().map(delta).collect()
     }
 }
 
@@ -105,5 +109,25 @@ mod tests {
         }
         let far = of_span(u64::MAX, RecordTime { unix_ms: T }, true);
         assert!(!far.1);
+    }
+
+    #[test]
+    fn windows_stand_in_order_of_time_however_they_came() {
+        let mut windows: Windows<f64> = Windows::default();
+        let mut n_windows = 0;
+        for n in [5, 1, 9, 5, 0, 7, 1, 5] {
+            *windows.at(n * WINDOW_MS, &mut n_windows) += 1.0;
+        }
+        let told = windows.deltas(|n| DeltaValue::Count(*n));
+        let told: Vec<_> = told
+            .into_iter()
+            .map(|w| (w.start_unix_ms / WINDOW_MS, w.value))
+            .collect();
+        let expected = [(0, 1.0), (1, 2.0), (5, 3.0), (7, 1.0), (9, 1.0)];
+        assert_eq!(
+            told,
+            expected.map(|(n, count)| (n, DeltaValue::Count(count)))
+        );
+        assert_eq!(n_windows, 5);
     }
 }

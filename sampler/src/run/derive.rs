@@ -13,23 +13,25 @@ const WINDOWS_MAX: usize = 500;
 /// Labels by which a series is routed, the first that it has: every series has one writer.
 const ROUTING_LABELS: [&str; 2] = ["service_name", "client"];
 
+/// A series that an epoch adds to.
+type Added<'a> = (&'a Tenant, &'a SeriesDelta);
+
 /// The records of an epoch, in order of partitions, then parts.
 pub(crate) fn drafts(epoch: &SealedEpoch, n_partitions: u32) -> Vec<Draft> {
-    let mut by_partition: Vec<Vec<TenantDelta>> = vec![Vec::new(); n_partitions as usize];
+    let mut by_partition: Vec<Vec<Added<'_>>> = vec![Vec::new(); n_partitions as usize];
     for delta in &epoch.red.tenants {
         for series in &delta.series {
             let partition = partition_of(&delta.tenant, series, n_partitions);
-            if let Some(tenants) = by_partition.get_mut(partition as usize) {
-                push(tenants, &delta.tenant, series);
+            if let Some(added) = by_partition.get_mut(partition as usize) {
+                added.push((&delta.tenant, series));
             }
         }
     }
     (0..)
-        .zip(by_partition)
-        .flat_map(|(partition, tenants)| {
-            records(epoch, tenants).map(move |record| (partition, record))
-        })
-        .map(|(partition, record)| draft(Partition(partition), &record))
+        .map(Partition)
+        .zip(&by_partition)
+        .flat_map(|(partition, added)| records(epoch, added).map(move |record| (partition, record)))
+        .map(|(partition, record)| draft(partition, &record))
         .collect()
 }
 
@@ -44,50 +46,52 @@ fn partition_of(tenant: &Tenant, series: &SeriesDelta, n_partitions: u32) -> u32
     u32::try_from(xxh3_64(&key) % u64::from(n_partitions.max(1))).expect("below a u32")
 }
 
-fn push(tenants: &mut Vec<TenantDelta>, tenant: &Tenant, series: &SeriesDelta) {
-    if tenants.last().is_none_or(|last| last.tenant != *tenant) {
-        tenants.push(TenantDelta {
-            tenant: tenant.clone(),
-            series: Vec::new(),
-        });
-    }
-    let last = tenants.last_mut().expect("just pushed");
-    last.series.push(series.clone());
+/// Cut into parts in the order of the series, so that everybody cuts alike.
+fn records<'a>(
+    epoch: &'a SealedEpoch,
+    added: &'a [Added<'a>],
+) -> impl Iterator<Item = DerivedRecord> + 'a {
+    let parts = parts(added);
+    let n_parts = parts.len();
+    (0..).zip(parts).map(move |(part, added)| DerivedRecord {
+        source_partition: epoch.partition.0,
+        previous_end: epoch.previous_end.0,
+        end: epoch.end_offset.0,
+        part: u32::try_from(part).expect("fewer than 2^32 parts"),
+        is_last: part + 1 == n_parts,
+        complete_to: complete_to(epoch),
+        tenants: tenants(added),
+    })
 }
 
-/// Cut into parts in the order of the series, so that everybody cuts alike.
-fn records(epoch: &SealedEpoch, tenants: Vec<TenantDelta>) -> impl Iterator<Item = DerivedRecord> {
-    let mut parts: Vec<Vec<TenantDelta>> = vec![Vec::new()];
-    let mut n_windows = 0;
-    for delta in tenants {
-        for series in &delta.series {
-            if n_windows >= WINDOWS_MAX {
-                parts.push(Vec::new());
-                n_windows = 0;
-            }
-            n_windows += series.windows.len() + series.exemplars.len();
-            push(
-                parts.last_mut().expect("there is one"),
-                &delta.tenant,
-                series,
-            );
+/// At least one part, if need be an empty one.
+fn parts<'a>(added: &'a [Added<'a>]) -> Vec<&'a [Added<'a>]> {
+    let mut parts = Vec::new();
+    let (mut rest, mut n_windows, mut end) = (added, 0, 0);
+    for (_, series) in added {
+        if n_windows >= WINDOWS_MAX {
+            let (part, behind) = rest.split_at(end);
+            parts.push(part);
+            (rest, n_windows, end) = (behind, 0, 0);
         }
+        n_windows += series.windows.len() + series.exemplars.len();
+        end += 1;
     }
-    let n_parts = parts.len();
-    let (source_partition, previous_end) = (epoch.partition.0, epoch.previous_end.0);
-    let (end, complete_to) = (epoch.end_offset.0, complete_to(epoch));
+    parts.push(rest);
     parts
-        .into_iter()
-        .enumerate()
-        .map(move |(part, tenants)| DerivedRecord {
-            source_partition,
-            previous_end,
-            end,
-            part: u32::try_from(part).expect("fewer than 2^32 parts"),
-            is_last: part + 1 == n_parts,
-            complete_to,
-            tenants,
-        })
+}
+
+/// The series of a part, which are copied here and nowhere before.
+fn tenants(added: &[Added<'_>]) -> Vec<TenantDelta> {
+    let of_tenant = |added: &[Added<'_>]| {
+        let (tenant, _) = added.first().expect("a chunk has a series");
+        TenantDelta {
+            tenant: (*tenant).clone(),
+            series: added.iter().map(|(_, series)| (*series).clone()).collect(),
+        }
+    };
+    let by_tenant = added.chunk_by(|(a, _), (b, _)| a == b);
+    by_tenant.map(of_tenant).collect()
 }
 
 /// Record time before the record that closed the epoch.
