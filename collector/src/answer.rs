@@ -14,7 +14,7 @@ use bus::PublishError;
 use tonic::Code;
 
 pub(crate) use self::grpc::{grpc, grpc_other};
-pub(crate) use self::http::{HttpBody, http, plain};
+pub(crate) use self::http::{HttpBody, http, plain, refused};
 pub(crate) use self::pacing::Pacing;
 
 /// Longest message of a refusal, in bytes.
@@ -25,8 +25,12 @@ pub(crate) const PARTIAL_BYTES_MAX: usize = 1024;
 /// A request whose records are durable. All of its items were taken, except those rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Accepted {
-    pub(crate) accepted_spans: u64,
-    pub(crate) rejected_spans: u32,
+    /// Spans or points, as the signal has them.
+    pub(crate) n_accepted: u64,
+    pub(crate) n_rejected: u32,
+    /// Attributes and exemplars over a limit that items were taken without. Of points; spans say it themselves.
+    pub(crate) n_attributes_dropped: u64,
+    pub(crate) n_exemplars_dropped: u64,
     /// Why the first ones were rejected; empty if none was.
     pub(crate) message: String,
 }

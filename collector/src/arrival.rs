@@ -1,11 +1,37 @@
 //! A request that has arrived: its body read, nothing made of it yet.
 
+use bus::Topic;
 use bytes::Bytes;
 use telemetry::Tenant;
 use tokio::time::Instant;
 
 use crate::admit::Reserved;
 use crate::inflate::Encoding;
+
+/// What a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+}
+
+impl Signal {
+    /// As metrics name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// Where its records go.
+    pub(crate) fn topic(self) -> Topic {
+        match self {
+            Self::Traces => Topic::Spans,
+            Self::Metrics => Topic::Points,
+        }
+    }
+}
 
 /// What a body is written in. The answer is written in the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +52,7 @@ pub(crate) enum Protocol {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) tenant: Tenant,
+    pub(crate) signal: Signal,
     pub(crate) format: Format,
     pub(crate) encoding: Encoding,
     /// As sent. All of it is in `reserved`.

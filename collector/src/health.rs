@@ -10,6 +10,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::otlp_grpc::SERVICES;
+
 /// What the process tells of itself; the owner of all parts knows.
 #[derive(Clone)]
 pub struct Standing {
@@ -76,7 +78,7 @@ async fn next_status(
 /// # Errors
 /// When no service of that name is here. The empty name is the whole process.
 fn known(service: &str) -> Result<(), Status> {
-    if service.is_empty() || service == crate::otlp_grpc::TRACE_SERVICE {
+    if service.is_empty() || SERVICES.contains(&service) {
         Ok(())
     } else {
         Err(Status::not_found("service not registered"))

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Collector;
 use crate::answer::{Refusal, Refused};
-use crate::arrival::{Arrival, Format};
+use crate::arrival::{Arrival, Format, Signal};
 use crate::inflate::{Encoding, Inflater};
 use crate::receive::ended_early;
 
@@ -92,6 +92,7 @@ impl<L: Log> Collector<L> {
         }
         let arrival = Arrival {
             tenant,
+            signal: Signal::Traces,
             format,
             encoding: Encoding::Identity,
             body_hash: xxh3_128(&body),
@@ -102,8 +103,8 @@ impl<L: Log> Collector<L> {
         };
         let accepted = self.receive(arrival).await?;
         Ok(Imported {
-            accepted_spans: accepted.accepted_spans,
-            rejected_spans: accepted.rejected_spans,
+            accepted_spans: accepted.n_accepted,
+            rejected_spans: accepted.n_rejected,
             message: accepted.message,
         })
     }

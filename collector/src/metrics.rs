@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use telemetry::Tenant;
 
 use crate::answer::{Accepted, Refusal, Refused};
-use crate::arrival::Protocol;
+use crate::arrival::{Protocol, Signal};
 
 /// Counters and histograms of all receivers. Cheap to clone; every clone is the same.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     spans_accepted: Family<TenantLabels, Counter>,
     spans_rejected: Family<RejectedLabels, Counter>,
+    points_accepted: Family<TenantLabels, Counter>,
+    points_rejected: Family<RejectedLabels, Counter>,
+    attributes_dropped: Family<TenantLabels, Counter>,
+    exemplars_dropped: Family<TenantLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     request_seconds: Histogram,
     request_bytes: Histogram,
@@ -55,6 +59,10 @@ impl Default for Metrics {
             requests: Family::default(),
             spans_accepted: Family::default(),
             spans_rejected: Family::default(),
+            points_accepted: Family::default(),
+            points_rejected: Family::default(),
+            attributes_dropped: Family::default(),
+            exemplars_dropped: Family::default(),
             refused: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             request_bytes: Histogram::new(exponential_buckets(256.0, 4.0, 10)),
@@ -81,6 +89,26 @@ impl Metrics {
             "collector_spans_rejected",
             "Spans left out of a request that was otherwise accepted",
             self.spans_rejected.clone(),
+        );
+        registry.register(
+            "collector_points_accepted",
+            "Data points that are durable in the log",
+            self.points_accepted.clone(),
+        );
+        registry.register(
+            "collector_points_rejected",
+            "Data points left out of a request that was otherwise accepted",
+            self.points_rejected.clone(),
+        );
+        registry.register(
+            "collector_attributes_dropped",
+            "Attributes over a limit, left out of points that were accepted and of what they stand under",
+            self.attributes_dropped.clone(),
+        );
+        registry.register(
+            "collector_exemplars_dropped",
+            "Exemplars over a limit, left out of points that were accepted",
+            self.exemplars_dropped.clone(),
         );
         registry.register(
             "refused",
@@ -111,16 +139,17 @@ impl Metrics {
         );
     }
 
-    /// A request for traces was answered.
+    /// A request was answered.
     pub(crate) fn answered(
         &self,
         protocol: Protocol,
+        signal: Signal,
         outcome: &Result<Accepted, Refused>,
         took: Duration,
     ) {
         self.request_seconds.observe(took.as_secs_f64());
         let refusal = outcome.as_ref().err().map(|refused| &refused.refusal);
-        self.count(protocol, "traces", refusal);
+        self.count(protocol, signal.name(), refusal);
     }
 
     /// A request was refused before it came to anybody.
@@ -146,22 +175,33 @@ impl Metrics {
         self.request_bytes.observe(n_bytes as f64);
     }
 
-    /// Spans of a request are durable, others were rejected for good.
-    pub(crate) fn taken(&self, tenant: &Tenant, accepted: &Accepted) {
-        let n_rejected = accepted.rejected_spans;
+    /// Items of a request are durable, others were rejected for good.
+    pub(crate) fn taken(&self, tenant: &Tenant, signal: Signal, accepted: &Accepted) {
+        let (n_accepted, n_rejected) = match signal {
+            Signal::Traces => (&self.spans_accepted, &self.spans_rejected),
+            Signal::Metrics => (&self.points_accepted, &self.points_rejected),
+        };
         let tenant = tenant.as_str().to_owned();
-        if n_rejected > 0 {
+        if accepted.n_rejected > 0 {
             let labels = RejectedLabels {
                 tenant: tenant.clone(),
                 reason: "invalid",
             };
-            self.spans_rejected
+            n_rejected
                 .get_or_create(&labels)
-                .inc_by(n_rejected.into());
+                .inc_by(accepted.n_rejected.into());
         }
-        self.spans_accepted
-            .get_or_create(&TenantLabels { tenant })
-            .inc_by(accepted.accepted_spans);
+        let labels = TenantLabels { tenant };
+        let dropped = [
+            (&self.attributes_dropped, accepted.n_attributes_dropped),
+            (&self.exemplars_dropped, accepted.n_exemplars_dropped),
+        ];
+        for (counter, n_dropped) in dropped.into_iter().filter(|(_, n)| *n > 0) {
+            counter.get_or_create(&labels).inc_by(n_dropped);
+        }
+        n_accepted
+            .get_or_create(&labels)
+            .inc_by(accepted.n_accepted);
     }
 }
 
@@ -186,13 +226,20 @@ mod tests {
         metrics.register(&mut registry);
         let refusal = Refusal::Overloaded(Overload::LogFull);
         metrics.turned_away(Protocol::HttpJson, "traces", &refusal);
-        metrics.answered(Protocol::Grpc, &Ok(Accepted::default()), Duration::ZERO);
+        let ok = Ok(Accepted::default());
+        metrics.answered(Protocol::Grpc, Signal::Traces, &ok, Duration::ZERO);
         let accepted = Accepted {
-            accepted_spans: 5,
-            rejected_spans: 2,
+            n_accepted: 5,
+            n_rejected: 2,
             ..Accepted::default()
         };
-        metrics.taken(&Tenant::default_tenant(), &accepted);
+        let tenant = Tenant::default_tenant();
+        metrics.taken(&tenant, Signal::Traces, &accepted);
+        let accepted = Accepted {
+            n_attributes_dropped: 3,
+            ..accepted
+        };
+        metrics.taken(&tenant, Signal::Metrics, &accepted);
         metrics.arrived(1000);
         let mut text = String::new();
         encode(&mut text, &registry).expect("a string takes all");
@@ -201,6 +248,9 @@ mod tests {
             r#"tracewell_collector_requests_total{protocol="grpc",signal="traces",code="OK"} 1"#,
             r#"tracewell_collector_spans_accepted_total{tenant="default"} 5"#,
             r#"tracewell_collector_spans_rejected_total{tenant="default",reason="invalid"} 2"#,
+            r#"tracewell_collector_points_accepted_total{tenant="default"} 5"#,
+            r#"tracewell_collector_points_rejected_total{tenant="default",reason="invalid"} 2"#,
+            r#"tracewell_collector_attributes_dropped_total{tenant="default"} 3"#,
             r#"tracewell_refused_total{reason="log_full"} 1"#,
             "tracewell_collector_request_seconds_count 1",
             "tracewell_collector_request_bytes_sum 1000.0",

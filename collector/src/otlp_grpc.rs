@@ -17,20 +17,29 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::Collector;
 use crate::admit::{BodyLimits, Frames, Gathered, Reserved};
 use crate::answer::{self, Refusal, Unsupported};
-use crate::arrival::{Arrival, Format, Protocol, tenant_of};
+use crate::arrival::{Arrival, Format, Protocol, Signal, tenant_of};
 use crate::health::GrpcHealth;
 use crate::inflate::Encoding;
 
-/// The service that takes spans.
-pub(crate) const TRACE_SERVICE: &str = "opentelemetry.proto.collector.trace.v1.TraceService";
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// Services that take something.
+pub(crate) const SERVICES: [&str; 2] = [
+    "opentelemetry.proto.collector.trace.v1.TraceService",
+    "opentelemetry.proto.collector.metrics.v1.MetricsService",
+];
+/// Methods that take something.
+const EXPORTS: [(&str, Signal); 2] = [
+    (
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Traces,
+    ),
+    (
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Signal::Metrics,
+    ),
+];
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Services of OTLP that no part reads yet, and the signal they carry.
-const UNREAD: [(&str, &str); 3] = [
-    (
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/",
-        "metrics",
-    ),
+const UNREAD: [(&str, &str); 2] = [
     (
         "/opentelemetry.proto.collector.logs.v1.LogsService/",
         "logs",
@@ -55,8 +64,8 @@ pub(crate) async fn respond<L: Log>(
         return Ok(answer::grpc_other(&refusal));
     }
     let path = request.uri().path();
-    if path == EXPORT {
-        return export(&collector, request).await;
+    if let Some((_, signal)) = EXPORTS.into_iter().find(|(export, _)| *export == path) {
+        return export(&collector, signal, request).await;
     }
     if path.starts_with(HEALTH) {
         return Ok(health(&collector, request).await);
@@ -115,15 +124,16 @@ async fn health<L: Log>(collector: &Collector<L>, request: Request<Incoming>) ->
 
 async fn export<L: Log>(
     collector: &Collector<L>,
+    signal: Signal,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, h2::Error> {
     let started = collector.clock().monotonic();
     let tenant = tenant_of(request.extensions());
-    let outcome = match read(collector, request).await {
+    let outcome = match read(collector, signal, request).await {
         Ok(arrival) => collector.receive(arrival).await,
         Err(refusal) => Err(collector.refuse(&tenant, refusal)),
     };
-    collector.answered(Protocol::Grpc, &outcome, started);
+    collector.answered((Protocol::Grpc, signal), &outcome, started);
     match &outcome {
         Err(refused) if matches!(refused.refusal, Refusal::Slow(_)) => {
             Err(h2::Error::from(h2::Reason::CANCEL))
@@ -135,6 +145,7 @@ async fn export<L: Log>(
 /// Reads the one message of an Export call.
 async fn read<L: Log>(
     collector: &Collector<L>,
+    signal: Signal,
     request: Request<Incoming>,
 ) -> Result<Arrival, Refusal> {
     let started = Instant::now();
@@ -157,6 +168,7 @@ async fn read<L: Log>(
     };
     Ok(Arrival {
         tenant: tenant_of(&head.extensions),
+        signal,
         format: Format::Protobuf,
         encoding,
         body_hash: xxh3_128(&message),

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::Collector;
 use crate::admit::{BodyLimits, discard, read_whole};
 use crate::answer::{self, HttpBody, Refusal, Unsupported};
-use crate::arrival::{Arrival, Format, tenant_of};
+use crate::arrival::{Arrival, Format, Signal, tenant_of};
 use crate::inflate::Encoding;
 use crate::otlp_grpc::{quoted, unknown_encoding};
 
@@ -29,7 +29,8 @@ pub(crate) async fn respond<L: Log>(
 ) -> Result<Response<HttpBody>, Infallible> {
     let (head, mut body) = request.into_parts();
     let mut response = match head.uri.path() {
-        "/v1/traces" => export(&collector, &head, &mut body).await,
+        "/v1/traces" => export(&collector, Signal::Traces, &head, &mut body).await,
+        "/v1/metrics" => export(&collector, Signal::Metrics, &head, &mut body).await,
         "/-/healthy" => read_only(&head, || text(StatusCode::OK, "text/plain", "ok\n")),
         "/-/ready" | "/ready" => read_only(&head, || ready(&collector)),
         "/metrics" => read_only(&head, || scrape(&collector)),
@@ -67,21 +68,23 @@ async fn read_out<L: Log>(
 
 async fn export<L: Log>(
     collector: &Collector<L>,
+    signal: Signal,
     head: &Parts,
     body: &mut Incoming,
 ) -> Response<HttpBody> {
     let started = collector.clock().monotonic();
     let format = format_of(&head.headers).unwrap_or(Format::Json);
-    let outcome = match read(collector, head, body).await {
+    let outcome = match read(collector, signal, head, body).await {
         Ok(arrival) => collector.receive(arrival).await,
         Err(refusal) => Err(collector.refuse(&tenant_of(&head.extensions), refusal)),
     };
-    collector.answered(format.protocol(), &outcome, started);
-    answer::http(&outcome, format)
+    collector.answered((format.protocol(), signal), &outcome, started);
+    answer::http(&outcome, signal, format)
 }
 
 async fn read<L: Log>(
     collector: &Collector<L>,
+    signal: Signal,
     head: &Parts,
     body: &mut Incoming,
 ) -> Result<Arrival, Refusal> {
@@ -94,6 +97,7 @@ async fn read<L: Log>(
     let body = read_whole(body, collector.body_limits(), &mut reserved).await?;
     Ok(Arrival {
         tenant: tenant_of(&head.extensions),
+        signal,
         format,
         encoding,
         body_hash: xxh3_128(&body),
@@ -146,12 +150,14 @@ fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
 
 fn unserved<L: Log>(collector: &Collector<L>, head: &Parts) -> Response<HttpBody> {
     let (signal, problem) = match head.uri.path() {
-        "/v1/metrics" => ("metrics", not_read("metrics")),
         "/v1/logs" => ("logs", not_read("logs")),
         "/v1development/profiles" => ("profiles", not_read("profiles")),
         other => (
             "other",
-            format!("{} is not served here; /v1/traces is", quoted(other)),
+            format!(
+                "{} is not served here; /v1/traces and /v1/metrics are",
+                quoted(other)
+            ),
         ),
     };
     let what = Unsupported::Path;
@@ -159,7 +165,7 @@ fn unserved<L: Log>(collector: &Collector<L>, head: &Parts) -> Response<HttpBody
     let format = format_of(&head.headers).unwrap_or(Format::Json);
     collector.turned_away(format.protocol(), signal, &refusal);
     let refused = collector.refuse(&tenant_of(&head.extensions), refusal);
-    answer::http(&Err(refused), format)
+    answer::refused(&refused, format)
 }
 
 fn not_read(signal: &str) -> String {

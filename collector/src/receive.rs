@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant as HostInstant;
 
-use bus::{Log, Topic};
+use bus::Log;
 use futures::FutureExt;
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admit::{BodyLimits, Budget, Quotas, Reserved};
 use crate::answer::{Accepted, Overload, Pacing, Refusal, Refused};
-use crate::arrival::{Arrival, Format, Protocol};
+use crate::arrival::{Arrival, Format, Protocol, Signal};
 use crate::config::{Config, Limits};
 use crate::fault::Faults;
 use crate::health::Standing;
@@ -162,7 +162,7 @@ impl<L: Log> Collector<L> {
 
     pub(crate) fn answered(
         &self,
-        protocol: Protocol,
+        (protocol, signal): (Protocol, Signal),
         outcome: &Result<Accepted, Refused>,
         started: HostInstant,
     ) {
@@ -171,7 +171,9 @@ impl<L: Log> Collector<L> {
             .clock
             .monotonic()
             .saturating_duration_since(started);
-        self.shared.metrics.answered(protocol, outcome, took);
+        self.shared
+            .metrics
+            .answered(protocol, signal, outcome, took);
     }
 
     pub(crate) fn turned_away(&self, protocol: Protocol, signal: &'static str, refusal: &Refusal) {
@@ -193,15 +195,17 @@ impl<L: Log> Collector<L> {
     }
 
     async fn take(&self, arrival: Arrival) -> Result<Accepted, Refusal> {
-        let tenant = arrival.tenant.clone();
+        let (tenant, signal) = (arrival.tenant.clone(), arrival.signal);
         let routed = self.route(arrival).await?;
         if !routed.drafts.is_empty() {
-            let now = self.shared.clock.monotonic();
-            let n_spans = routed.accepted.accepted_spans;
-            self.shared.quotas.lock().take(&tenant, n_spans, now)?;
+            if signal == Signal::Traces {
+                let now = self.shared.clock.monotonic();
+                let n_spans = routed.accepted.n_accepted;
+                self.shared.quotas.lock().take(&tenant, n_spans, now)?;
+            }
             self.shared.log.append(routed.drafts).await?;
         }
-        self.shared.metrics.taken(&tenant, &routed.accepted);
+        self.shared.metrics.taken(&tenant, signal, &routed.accepted);
         // What was held for the request is given back only now that the log has its own copy.
         drop(routed.reserved);
         Ok(routed.accepted)
@@ -210,7 +214,7 @@ impl<L: Log> Collector<L> {
     /// Makes records of a request, in place if it is small.
     async fn route(&self, arrival: Arrival) -> Result<Routed, Refusal> {
         let to = Destination {
-            n_partitions: self.shared.log.n_partitions(Topic::Spans),
+            n_partitions: self.shared.log.n_partitions(arrival.signal.topic()),
             accepted_at: self.shared.clock.wall(),
         };
         if is_small(&arrival) {

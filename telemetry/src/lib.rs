@@ -18,6 +18,6 @@ pub mod wire;
 
 pub use clock::Clock;
 pub use id::{SpanId, TraceId};
-pub use partition::partition_of;
+pub use partition::{partition_of, partition_of_hash};
 pub use tenant::Tenant;
 pub use time::{RecordTime, ShardClock, ShardTime};

@@ -1,6 +1,6 @@
-//! Which partition of the log a trace belongs to.
+//! Which partition of the log a trace, or a series, belongs to.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::tenant::TENANT_BYTES_MAX;
 use crate::{Tenant, TraceId};
@@ -22,9 +22,29 @@ pub fn partition_of(tenant: &Tenant, trace_id: TraceId, n: u32) -> u32 {
     (hash % u64::from(n.max(1))) as u32
 }
 
+/// Partition of what has this hash: XXH3-64 of the tenant's bytes, a zero byte and the hash's bytes (little-endian), modulo `n`. `n` of zero counts
+/// as one.
+#[must_use]
+pub fn partition_of_hash(tenant: &Tenant, hash: u64, n: u32) -> u32 {
+    let mut key = Xxh3Default::new();
+    key.update(tenant.as_str().as_bytes());
+    key.update(b"\0");
+    key.update(&hash.to_le_bytes());
+    (key.digest() % u64::from(n.max(1))) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_stays_in_its_partition_for_ever() {
+        let tenant = Tenant::default_tenant();
+        let key = b"default\0\x01\0\0\0\0\0\0\0";
+        let partition = partition_of_hash(&tenant, 1, 1000);
+        assert_eq!(u64::from(partition), xxh3_64(key) % 1000);
+        assert_eq!(partition_of_hash(&tenant, 1, 0), 0);
+    }
 
     #[test]
     fn a_trace_stays_in_its_partition_for_ever() {

@@ -42,6 +42,69 @@ pub const PROCESS_PID: &str = "process.pid";
 /// Id of a process in its own pid namespace.
 pub const PROCESS_VPID: &str = "process.vpid";
 
+/// Attributes of a resource that become labels of every series of it: they tell what runs where (correlation.md §1). Part of what blocks are made of
+/// and of how points are routed, so a change of this list is a change of what two releases make of one log.
+pub const IDENTITY: [&str; 17] = [
+    CONTAINER_ID,
+    DEPLOYMENT_ENVIRONMENT,
+    DEPLOYMENT_ENVIRONMENT_NAME,
+    HOST_ID,
+    HOST_NAME,
+    K8S_CLUSTER_NAME,
+    K8S_CONTAINER_NAME,
+    K8S_NAMESPACE_NAME,
+    K8S_NODE_NAME,
+    K8S_POD_NAME,
+    K8S_POD_UID,
+    PROCESS_PID,
+    PROCESS_VPID,
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    SERVICE_NAMESPACE,
+    SERVICE_VERSION,
+];
+
+/// Name of the service that is called, as the caller was told.
+pub const PEER_SERVICE: &str = "peer.service";
+/// Address of the server that is called.
+pub const SERVER_ADDRESS: &str = "server.address";
+/// Its port.
+pub const SERVER_PORT: &str = "server.port";
+/// `server.address`, as conventions before 1.21 call it.
+pub const NET_PEER_NAME: &str = "net.peer.name";
+/// `server.port`, as conventions before 1.21 call it.
+pub const NET_PEER_PORT: &str = "net.peer.port";
+/// Address of the other end of the connection.
+pub const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
+/// Its port.
+pub const NETWORK_PEER_PORT: &str = "network.peer.port";
+/// `network.peer.address`, as conventions before 1.21 call it.
+pub const NET_SOCK_PEER_ADDR: &str = "net.sock.peer.addr";
+/// `network.peer.port`, as conventions before 1.21 call it.
+pub const NET_SOCK_PEER_PORT: &str = "net.sock.peer.port";
+/// URL of a request.
+pub const URL_FULL: &str = "url.full";
+/// URL of a request, as conventions before 1.21 call it.
+pub const HTTP_URL: &str = "http.url";
+/// Status code of an answer over HTTP.
+pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+/// The same as conventions before 1.21 call it.
+pub const HTTP_STATUS_CODE: &str = "http.status_code";
+/// Database, or schema, or index, within a server.
+pub const DB_NAMESPACE: &str = "db.namespace";
+/// The same as conventions before 1.26 call it.
+pub const DB_NAME: &str = "db.name";
+/// Product of a database.
+pub const DB_SYSTEM_NAME: &str = "db.system.name";
+/// The same as conventions before 1.28 call it.
+pub const DB_SYSTEM: &str = "db.system";
+/// Name of a queue or topic.
+pub const MESSAGING_DESTINATION_NAME: &str = "messaging.destination.name";
+/// The same with what varies left out.
+pub const MESSAGING_DESTINATION_TEMPLATE: &str = "messaging.destination.template";
+/// Name of a queue or topic, as conventions before 1.20 call it.
+pub const MESSAGING_DESTINATION: &str = "messaging.destination";
+
 /// Stack trace of an exception event.
 pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
 /// Text of a database query.

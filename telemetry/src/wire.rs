@@ -1,4 +1,4 @@
-//! OTLP traces on the wire: read in place, regrouped by copying ranges, never built in memory.
+//! OTLP traces and metrics on the wire: read in place, regrouped by copying ranges, never built in memory.
 //!
 //! In: bytes of `TracesData` (the shape of `ExportTraceServiceRequest`) from anywhere, or OTLP JSON. Out: checked views and valid
 //! `TracesData` again. What prost refuses is refused; every value read is the one prost decodes.
@@ -9,8 +9,10 @@ mod field;
 pub mod json;
 mod limit;
 mod locate;
+mod metric;
 mod proto;
 mod rewrite;
+mod schema;
 mod trace;
 mod value;
 mod walk;
@@ -19,6 +21,12 @@ mod write;
 pub use fault::WalkError;
 pub use limit::{Rejected, WalkLimits};
 pub use locate::RecordSpans;
+pub use metric::{
+    BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, MetricLimits,
+    MetricRegroup, MetricView, MetricsView, MetricsWalker, Number, NumberPointView, NumbersView,
+    PointsView, QuantileView, RejectedPoints, ResourceMetricsView, ScopeMetricsView,
+    SummaryPointView, Temporality,
+};
 pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,
     TracesView,

@@ -294,7 +294,7 @@ async fn odd_shapes_and_hostile_names_are_stored_and_shown_as_they_are() -> Resu
 async fn signals_that_nobody_keeps_are_not_answered_ok() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = server(&folder).await?;
-    for path in ["/v1/metrics", "/v1/logs"] {
+    for path in ["/v1/logs", "/v1development/profiles"] {
         let request = server
             .http_client()
             .post(format!("{}{path}", server.http_url()))

@@ -9,25 +9,25 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::{Accepted, PARTIAL_BYTES_MAX, Refusal, Refused, Unsupported, cut};
-use crate::arrival::Format;
+use crate::arrival::{Format, Signal};
 
 /// Encodings that are read; told to senders that used another.
 const ENCODINGS: HeaderValue = HeaderValue::from_static("identity, gzip, zstd");
 
 pub(crate) type HttpBody = Full<Bytes>;
 
-/// `ExportTraceServiceResponse`, as far as we fill it.
+/// `ExportTraceServiceResponse` and `ExportMetricsServiceResponse`, which are one on the wire, as far as we fill them.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ExportResponse {
     #[prost(message, optional, tag = "1")]
     partial_success: Option<PartialSuccess>,
 }
 
-/// `ExportTracePartialSuccess`
+/// `ExportTracePartialSuccess`, `ExportMetricsPartialSuccess`
 #[derive(Clone, PartialEq, Message)]
 struct PartialSuccess {
     #[prost(int64, tag = "1")]
-    rejected_spans: i64,
+    n_rejected: i64,
     #[prost(string, tag = "2")]
     error_message: String,
 }
@@ -35,30 +35,38 @@ struct PartialSuccess {
 impl ExportResponse {
     /// A partial success is only set if something was rejected.
     pub(super) fn of(accepted: &Accepted) -> Self {
-        let partial_success = (accepted.rejected_spans > 0).then(|| PartialSuccess {
-            rejected_spans: accepted.rejected_spans.into(),
+        let partial_success = (accepted.n_rejected > 0).then(|| PartialSuccess {
+            n_rejected: accepted.n_rejected.into(),
             error_message: cut(accepted.message.clone(), PARTIAL_BYTES_MAX),
         });
         Self { partial_success }
     }
 
     /// The JSON form of OTLP: 64-bit numbers as strings, what is absent left out.
-    fn to_json(&self) -> Value {
+    fn to_json(&self, signal: Signal) -> Value {
+        let rejected = match signal {
+            Signal::Traces => "rejectedSpans",
+            Signal::Metrics => "rejectedDataPoints",
+        };
         match &self.partial_success {
             None => json!({}),
             Some(partial) => json!({"partialSuccess": {
-                "rejectedSpans": partial.rejected_spans.to_string(),
+                rejected: partial.n_rejected.to_string(),
                 "errorMessage": partial.error_message,
             }}),
         }
     }
 }
 
-/// The response to `POST /v1/traces`.
-pub(crate) fn http(outcome: &Result<Accepted, Refused>, format: Format) -> Response<HttpBody> {
+/// The response to `POST /v1/traces` and `POST /v1/metrics`.
+pub(crate) fn http(
+    outcome: &Result<Accepted, Refused>,
+    signal: Signal,
+    format: Format,
+) -> Response<HttpBody> {
     match outcome {
-        Ok(accepted) => success(accepted, format),
-        Err(refused) => failure(refused, format),
+        Ok(accepted) => success(accepted, signal, format),
+        Err(refusal) => refused(refusal, format),
     }
 }
 
@@ -68,22 +76,23 @@ pub(crate) fn plain(refusal: &Refusal) -> Response<HttpBody> {
         refusal: refusal.clone(),
         retry_in: None,
     };
-    failure(&refused, Format::Json)
+    self::refused(&refused, Format::Json)
 }
 
-fn success(accepted: &Accepted, format: Format) -> Response<HttpBody> {
+fn success(accepted: &Accepted, signal: Signal, format: Format) -> Response<HttpBody> {
     let message = ExportResponse::of(accepted);
     respond(
         StatusCode::OK,
         format,
         match format {
             Format::Protobuf => message.encode_to_vec(),
-            Format::Json => message.to_json().to_string().into_bytes(),
+            Format::Json => message.to_json(signal).to_string().into_bytes(),
         },
     )
 }
 
-fn failure(refused: &Refused, format: Format) -> Response<HttpBody> {
+/// The response to a request that was refused.
+pub(crate) fn refused(refused: &Refused, format: Format) -> Response<HttpBody> {
     let refusal = &refused.refusal;
     let code = StatusCode::from_u16(refusal.http_status()).expect("the table has valid codes");
     let body = match format {

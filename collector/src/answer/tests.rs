@@ -5,7 +5,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::arrival::Format;
+use crate::arrival::{Format, Signal};
 
 /// After which answers senders send again: the rules of opentelemetry-rust (opentelemetry-otlp, `src/retry_classification.rs`) and of the OTLP
 /// specification ("Failures", "Retryable Response Codes"), written down here.
@@ -135,7 +135,7 @@ async fn over_http_every_refusal_has_its_status_headers_and_body_in_either_type(
     for (refusal, code, http_status) in refusals() {
         let refused = refused(refusal);
         for format in [Format::Protobuf, Format::Json] {
-            let response = http(&Err(refused.clone()), format);
+            let response = http(&Err(refused.clone()), Signal::Traces, format);
             assert_eq!(response.status(), http_status, "{refused:?}");
             assert_eq!(response.headers()["content-type"], format.content_type());
             let retry_after = response.headers().get("retry-after").cloned();
@@ -203,13 +203,17 @@ fn a_sender_retries_exactly_what_can_succeed() {
 #[tokio::test]
 async fn success_is_empty_and_partial_success_tells_what_was_rejected() {
     let partial = Accepted {
-        accepted_spans: 5,
-        rejected_spans: 3,
+        n_accepted: 5,
+        n_rejected: 3,
         message: "é".repeat(600),
+        ..Accepted::default()
     };
     for (accepted, rejected) in [(Accepted::default(), None), (partial, Some(3))] {
         let outcome = Ok(accepted);
-        let body = http(&outcome, Format::Protobuf).into_body().collect().await;
+        let body = http(&outcome, Signal::Traces, Format::Protobuf)
+            .into_body()
+            .collect()
+            .await;
         let body = body.expect("a full body").to_bytes();
         let message = ExportTraceServiceResponse::decode(body.clone()).expect("the response");
         let told = message.partial_success.map(|partial| {
@@ -218,7 +222,10 @@ async fn success_is_empty_and_partial_success_tells_what_was_rejected() {
         });
         assert_eq!(told, rejected);
 
-        let json = http(&outcome, Format::Json).into_body().collect().await;
+        let json = http(&outcome, Signal::Traces, Format::Json)
+            .into_body()
+            .collect()
+            .await;
         let json: serde_json::Value =
             serde_json::from_slice(&json.expect("a full body").to_bytes()).expect("JSON");
         match rejected {

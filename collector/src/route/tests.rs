@@ -1,5 +1,7 @@
+use bus::{Partition, Topic};
 use telemetry::Tenant;
 
+use super::records::RECORDS_MAX;
 use super::*;
 use crate::admit::Budget;
 
@@ -18,10 +20,10 @@ fn header() -> Header {
 #[test]
 fn records_are_numbered_and_share_one_allocation() {
     let budget = Budget::new(100);
-    let (mut records, mut reserved) = (Records::new(0, 50), budget.open());
+    let (mut records, mut reserved) = (Records::new(Topic::Spans, 0, 50), budget.open());
     records.push(Partition(1), 2, b"abc", &mut reserved);
     records.push(Partition(3), 1, b"de", &mut reserved);
-    assert_eq!((records.n_spans, budget.held_bytes()), (3, 5));
+    assert_eq!((records.n_items(), budget.held_bytes()), (3, 5));
     let drafts = records.into_drafts(&header()).expect("they fit");
     let told: Vec<_> = drafts
         .iter()
@@ -44,7 +46,7 @@ fn records_over_a_bound_refuse_the_whole_request() {
     for (bytes_max, held, reason) in [(10, 0, "too_large"), (50, 95, "memory")] {
         let (mut other, mut reserved) = (budget.open(), budget.open());
         other.grow(held).expect("it is free");
-        let mut records = Records::new(0, bytes_max);
+        let mut records = Records::new(Topic::Spans, 0, bytes_max);
         records.push(Partition(0), 1, b"four", &mut reserved);
         records.push(Partition(0), 1, b"and eight", &mut reserved);
         records.push(Partition(0), 1, b"no", &mut reserved);
@@ -56,7 +58,7 @@ fn records_over_a_bound_refuse_the_whole_request() {
 #[test]
 fn more_records_than_part_numbers_refuse_the_whole_request() {
     let budget = Budget::new(1 << 20);
-    let (mut records, mut reserved) = (Records::new(0, 1 << 20), budget.open());
+    let (mut records, mut reserved) = (Records::new(Topic::Spans, 0, 1 << 20), budget.open());
     for _ in 0..=RECORDS_MAX {
         records.push(Partition(0), 1, b"x", &mut reserved);
     }

@@ -154,7 +154,7 @@ async fn b04_who_sends_too_much_can_read_the_answer_and_go_on() {
     let mut stream = TcpStream::connect(server.http).await.expect("it listens");
     let head = "POST /v1/traces HTTP/1.1\r\nhost: t\r\ncontent-type: application/x-protobuf\r\n";
     let body = vec![0; 300_000];
-    for path in ["/v1/traces", "/v1/metrics"] {
+    for path in ["/v1/traces", "/v1/logs"] {
         let head = head.replace("/v1/traces", path);
         let sized = format!("{head}content-length: {}\r\n\r\n", body.len());
         stream

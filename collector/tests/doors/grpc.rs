@@ -3,8 +3,6 @@
 use bus::{Kind, PublishError};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message;
@@ -214,22 +212,15 @@ async fn a_panic_is_unavailable_once_and_internal_when_the_same_bytes_come_again
 async fn signals_that_nothing_reads_are_unimplemented_and_say_so() {
     let server = Server::start(|_| {}).await;
     let channel = channel(&server).await;
-    let metrics = MetricsServiceClient::new(channel.clone())
-        .export(ExportMetricsServiceRequest::default())
-        .await;
     let logs = LogsServiceClient::new(channel)
         .export(ExportLogsServiceRequest::default())
         .await;
-    for (status, signal) in [
-        (metrics.expect_err("nobody reads them"), "metrics"),
-        (logs.expect_err("nobody reads them"), "logs"),
-    ] {
-        assert_eq!(status.code(), Code::Unimplemented);
-        assert_eq!(
-            status.message(),
-            format!("{signal} are not taken yet: nothing here would read them")
-        );
-    }
+    let status = logs.expect_err("nobody reads them");
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(
+        status.message(),
+        "logs are not taken yet: nothing here would read them"
+    );
     let unknown = call_in_chunks(server.grpc, "/a.B/C", &[], &[b"\0\0\0\0\0"], true).await;
     assert_eq!(
         unknown.expect_err("unknown").status().code(),

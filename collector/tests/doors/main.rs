@@ -7,6 +7,7 @@ mod http;
 mod import;
 mod local_log;
 mod memory_log;
+mod metrics;
 mod pressure;
 mod server;
 mod wire;

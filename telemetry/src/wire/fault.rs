@@ -86,8 +86,15 @@ impl fmt::Display for Fault {
         let mut dot = "";
         for step in self.steps.iter().rev() {
             match step {
-                Step::Field(name) => write!(path, "{dot}{name}")?,
-                Step::Item(name, idx) => write!(path, "{dot}{name}[{idx}]")?,
+                Step::Field(name) => {
+                    path.push_str(dot);
+                    push_snake(name, &mut path);
+                }
+                Step::Item(name, idx) => {
+                    path.push_str(dot);
+                    push_snake(name, &mut path);
+                    write!(path, "[{idx}]")?;
+                }
             }
             dot = ".";
         }
@@ -101,14 +108,24 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Appends a name as protobuf spells it, whatever table it stands in.
+fn push_snake(name: &str, out: &mut String) {
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+}
+
 /// Why bytes are refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WalkError {
     /// No OTLP: prost refuses it as well. Names the field, in at most 256 bytes.
     #[error("{0}")]
     Malformed(String),
-    /// More spans, or messages around them, than a request may have.
-    #[error("more than {spans_max} spans")]
+    /// More spans or points, or messages around them, than a request may have.
+    #[error("more than {spans_max} items")]
     TooManyItems { spans_max: u32 },
     /// Positions are 32 bits.
     #[error("{n_bytes} bytes are more than 4 GiB")]

@@ -3,9 +3,8 @@
 mod decode;
 mod encode;
 mod scan;
-mod schema;
 
-pub use decode::decode_traces;
+pub use decode::{decode_metrics, decode_traces};
 pub use encode::encode_traces;
 
 /// Deepest nesting of arrays and objects that is read.

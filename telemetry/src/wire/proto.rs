@@ -99,6 +99,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A reader of what lies at `extent` of the same bytes, on the same level.
+    pub(crate) fn within_same(&self, extent: Extent) -> Self {
+        Self::within(self.bytes, extent)
+    }
+
     #[inline(always)]
     pub(crate) fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()

@@ -17,7 +17,7 @@ mod span;
 mod value;
 
 pub use at::{NoSpan, span_at};
-use value::ValueWalk;
+pub(super) use value::ValueWalk;
 
 /// Buffers larger than this are not kept from walk to walk, in bytes.
 const KEPT_BYTES_MAX: usize = 4 << 20;

@@ -8,7 +8,7 @@ use serde::de::{
 };
 
 use super::super::proto::{delimited_key, insert_len, put_delimited, put_varint};
-use super::schema::{Field, Kind, Message, TRACES_DATA};
+use super::super::schema::{Field, Kind, METRICS_DATA, Message, TRACES_DATA};
 use super::{JsonError, scan};
 
 mod scalar;
@@ -18,12 +18,24 @@ mod scalar;
 /// # Errors
 /// When the text is no JSON, or a field is not written as OTLP JSON writes it. Unknown fields are left out.
 pub fn decode_traces(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+    decode(text, TRACES_DATA)
+}
+
+/// The same for metrics (`MetricsData` or `ExportMetricsServiceRequest`).
+///
+/// # Errors
+/// As [`decode_traces`].
+pub fn decode_metrics(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+    decode(text, METRICS_DATA)
+}
+
+fn decode(text: &[u8], message: Message) -> Result<Vec<u8>, JsonError> {
     let text = scan::text(text)?;
     let mut decoder = Decoder::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let read = MessageSeed {
         decoder: &mut decoder,
-        message: TRACES_DATA,
+        message,
     }
     .deserialize(&mut json)
     .and_then(|()| json.end());
@@ -151,7 +163,8 @@ impl Visitor<'_> for FieldSeed {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.message.iter().find(|field| field.name == name))
+        let is_read = |field: &&Field| field.name == name && !matches!(field.kind, Kind::Unread);
+        Ok(self.message.iter().find(is_read))
     }
 }
 
@@ -194,7 +207,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        if !matches!(self.field.kind, Kind::Many(_) | Kind::Texts) {
+        if !scalar::is_repeated(self.field.kind) {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
         let Self { decoder, field } = self;
@@ -265,14 +278,13 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.field.kind {
-            Kind::Many(_) => "an object",
-            Kind::Texts => "a string",
-            kind => scalar::expected(kind),
-        })
+        f.write_str(scalar::expected_item(self.field.kind))
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        if scalar::item(self.field).is_some() {
+            return Err(E::invalid_type(Unexpected::Unit, &self));
+        }
         put_delimited(&mut self.decoder.out, self.field.number, &[]);
         Ok(())
     }
@@ -291,10 +303,39 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        if !matches!(self.field.kind, Kind::Texts) {
-            return Err(E::invalid_type(Unexpected::Str(text), &self));
-        }
-        put_delimited(&mut self.decoder.out, self.field.number, text.as_bytes());
-        Ok(())
+        let out = &mut self.decoder.out;
+        let put = match scalar::item(self.field) {
+            Some(item) => scalar::put_text(&item, text, out),
+            None if matches!(self.field.kind, Kind::Texts) => {
+                put_delimited(out, self.field.number, text.as_bytes());
+                Ok(())
+            }
+            None => Err(()),
+        };
+        put.map_err(|()| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: serde::de::Error>(mut self, value: u64) -> Result<(), E> {
+        self.number(i128::from(value))
+            .map_err(|()| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+
+    fn visit_i64<E: serde::de::Error>(mut self, value: i64) -> Result<(), E> {
+        self.number(i128::from(value))
+            .map_err(|()| E::invalid_value(Unexpected::Signed(value), &self))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        let item = scalar::item(self.field).ok_or(());
+        let out = &mut self.decoder.out;
+        let put = item.and_then(|item| scalar::put_double(&item, value, out));
+        put.map_err(|()| E::invalid_value(Unexpected::Float(value), &self))
+    }
+}
+
+impl ItemSeed<'_> {
+    fn number(&mut self, value: i128) -> Result<(), ()> {
+        let item = scalar::item(self.field).ok_or(())?;
+        scalar::put_integer(&item, value, &mut self.decoder.out)
     }
 }

@@ -19,15 +19,15 @@ const PLAIN_BYTES_MAX: u32 = 0x7f;
 const SAFE_VARINT_BYTES_MAX: usize = 9;
 
 /// Walks attributes and gathers what is wrong with them.
-pub(super) struct ValueWalk<'l> {
+pub(in super::super) struct ValueWalk<'l> {
     limits: &'l WalkLimits,
     /// Whether the limits let every plain shape through.
     plain_fits: bool,
-    pub(super) marks: Marks,
+    marks: Marks,
 }
 
 impl<'l> ValueWalk<'l> {
-    pub(super) fn new(limits: &'l WalkLimits) -> Self {
+    pub(in super::super) fn new(limits: &'l WalkLimits) -> Self {
         let fits = |bytes_max: u32| bytes_max >= PLAIN_BYTES_MAX;
         Self {
             limits,
@@ -41,13 +41,17 @@ impl<'l> ValueWalk<'l> {
 
     /// What was found since the last call.
     #[inline(always)]
-    pub(super) fn take_marks(&mut self) -> Marks {
+    pub(in super::super) fn take_marks(&mut self) -> Marks {
         std::mem::take(&mut self.marks)
     }
 
     /// Reads the `KeyValue` that comes next in `reader`, whose message has `budget` levels left.
     #[inline(always)]
-    pub(super) fn attribute(&mut self, reader: &mut Reader<'_>, budget: u32) -> Faulty<()> {
+    pub(in super::super) fn attribute(
+        &mut self,
+        reader: &mut Reader<'_>,
+        budget: u32,
+    ) -> Faulty<()> {
         let start = *reader;
         let body = reader.delimited_bytes()?;
         if self.plain_fits && budget > 1 && is_plain(body) {
@@ -55,6 +59,11 @@ impl<'l> ValueWalk<'l> {
         }
         *reader = start;
         self.general_attribute(reader, budget)
+    }
+
+    /// Reads the body of a `KeyValue` that stands alone.
+    pub(in super::super) fn body(&mut self, body: &[u8], budget: u32) -> Faulty<()> {
+        self.key_value(Reader::new(body), budget, 0)
     }
 
     #[inline(never)]

@@ -5,7 +5,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::super::proto::{fixed32_key, fixed64_key, put_delimited, put_varint, varint_key};
-use super::super::schema::{Field, Kind};
+use super::super::super::schema::{Field, Kind, Role};
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -24,14 +24,51 @@ pub(super) fn expected(kind: Kind) -> &'static str {
         Kind::Bytes => "base64",
         Kind::Bool => "true or false",
         Kind::Uint32 | Kind::Fixed32 => "a whole number of 32 bits",
+        Kind::Sint32 => "a whole number of 32 bits with sign",
         Kind::Fixed64 => "a whole number of 64 bits",
-        Kind::Int64 => "a whole number of 64 bits with sign",
+        Kind::Int64 | Kind::Sfixed64 => "a whole number of 64 bits with sign",
         Kind::Enum => "the number of an enum value",
         Kind::Double => r#"a number, "NaN", "Infinity" or "-Infinity""#,
         Kind::One(_) => "an object",
         Kind::Many(_) => "an array of objects",
         Kind::Texts => "an array of strings",
+        Kind::Uint64s | Kind::Fixed64s | Kind::Doubles => "an array of numbers",
+        Kind::Unread => "nothing",
     }
+}
+
+pub(super) fn is_repeated(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Many(_) | Kind::Texts | Kind::Uint64s | Kind::Fixed64s | Kind::Doubles
+    )
+}
+
+/// What an item of a repeated field looks like.
+pub(super) fn expected_item(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Many(_) => "an object",
+        Kind::Texts => "a string",
+        Kind::Doubles => expected(Kind::Double),
+        Kind::Uint64s | Kind::Fixed64s => expected(Kind::Fixed64),
+        kind => expected(kind),
+    }
+}
+
+/// The field as one item of a repeated number writes it, unpacked; none for other fields.
+pub(super) fn item(field: &Field) -> Option<Field> {
+    let kind = match field.kind {
+        Kind::Uint64s => Kind::Uint64s,
+        Kind::Fixed64s => Kind::Fixed64,
+        Kind::Doubles => Kind::Double,
+        _ => return None,
+    };
+    Some(Field {
+        name: field.name,
+        number: field.number,
+        kind,
+        role: Role::Plain,
+    })
 }
 
 pub(super) fn put_text(field: &Field, text: &str, out: &mut Vec<u8>) -> Result<(), ()> {
@@ -40,10 +77,21 @@ pub(super) fn put_text(field: &Field, text: &str, out: &mut Vec<u8>) -> Result<(
         Kind::Id => put_delimited(out, field.number, &hex(text)?),
         Kind::Bytes => put_delimited(out, field.number, &base64(text)?),
         Kind::Double => put_double(field, double(text)?, out)?,
-        Kind::Uint32 | Kind::Fixed32 | Kind::Fixed64 | Kind::Int64 => {
-            put_integer(field, text.parse().map_err(drop)?, out)?;
-        }
-        Kind::Texts | Kind::Bool | Kind::Enum | Kind::One(_) | Kind::Many(_) => return Err(()),
+        Kind::Uint32
+        | Kind::Sint32
+        | Kind::Fixed32
+        | Kind::Fixed64
+        | Kind::Sfixed64
+        | Kind::Int64
+        | Kind::Uint64s => put_integer(field, text.parse().map_err(drop)?, out)?,
+        Kind::Texts
+        | Kind::Bool
+        | Kind::Enum
+        | Kind::One(_)
+        | Kind::Many(_)
+        | Kind::Fixed64s
+        | Kind::Doubles
+        | Kind::Unread => return Err(()),
     }
     Ok(())
 }
@@ -67,6 +115,8 @@ pub(super) fn put_integer(field: &Field, value: i128, out: &mut Vec<u8>) -> Resu
             out,
         ),
         Kind::Int64 => put_number(number, i64::try_from(value).map_err(drop)? as u64, out),
+        Kind::Uint64s => put_number(number, u64::try_from(value).map_err(drop)?, out),
+        Kind::Sint32 => put_number(number, zigzag(i32::try_from(value).map_err(drop)?), out),
         Kind::Fixed32 => {
             let value = u32::try_from(value).map_err(drop)?;
             put_varint(out, fixed32_key(number));
@@ -77,10 +127,20 @@ pub(super) fn put_integer(field: &Field, value: i128, out: &mut Vec<u8>) -> Resu
             put_varint(out, fixed64_key(number));
             out.extend_from_slice(&value.to_le_bytes());
         }
+        Kind::Sfixed64 => {
+            let value = i64::try_from(value).map_err(drop)?;
+            put_varint(out, fixed64_key(number));
+            out.extend_from_slice(&value.to_le_bytes());
+        }
         Kind::Double => put_double(field, value as f64, out)?,
         _ => return Err(()),
     }
     Ok(())
+}
+
+/// A signed number as `sint32` writes it.
+fn zigzag(value: i32) -> u64 {
+    u64::from((value << 1 ^ value >> 31) as u32)
 }
 
 fn put_number(number: u64, value: u64, out: &mut Vec<u8>) {

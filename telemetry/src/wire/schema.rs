@@ -1,13 +1,18 @@
-//! Which JSON name is which protobuf field: the messages of OTLP traces as tables.
+//! The messages of OTLP as tables: which JSON name is which protobuf field, and what a checker must know of it.
+
+mod metrics;
+
+pub(super) use metrics::METRICS_DATA;
 
 /// A message by its fields.
 pub(super) type Message = &'static [Field];
 
 pub(super) struct Field {
-    /// lowerCamelCase, the only spelling that is read.
+    /// lowerCamelCase, the only spelling that JSON has.
     pub(super) name: &'static str,
     pub(super) number: u64,
     pub(super) kind: Kind,
+    pub(super) role: Role,
 }
 
 /// How a field is written in JSON and on the wire.
@@ -21,17 +26,60 @@ pub(super) enum Kind {
     Bytes,
     Bool,
     Uint32,
+    Sint32,
     Fixed32,
     Fixed64,
+    Sfixed64,
     Int64,
     Enum,
     Double,
+    /// Repeated numbers, packed or not.
+    Uint64s,
+    Fixed64s,
+    Doubles,
+    /// A number on the wire that nobody reads, in JSON nothing.
+    Unread,
     One(fn() -> Message),
     Many(fn() -> Message),
 }
 
+/// What a field is to those who cut and join.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Plain,
+    /// One of several of which the last counts. A message has at most one such group.
+    OneOf,
+    /// Attributes that become labels.
+    Labels,
+    /// Attributes of what stands around points.
+    Attributes,
+    Exemplars,
+}
+
 const fn field(name: &'static str, number: u64, kind: Kind) -> Field {
-    Field { name, number, kind }
+    role(name, number, kind, Role::Plain)
+}
+
+const fn one_of(name: &'static str, number: u64, kind: Kind) -> Field {
+    role(name, number, kind, Role::OneOf)
+}
+
+const fn role(name: &'static str, number: u64, kind: Kind, role: Role) -> Field {
+    Field {
+        name,
+        number,
+        kind,
+        role,
+    }
+}
+
+const fn attributes(number: u64) -> Field {
+    role(
+        "attributes",
+        number,
+        Kind::Many(|| KEY_VALUE),
+        Role::Attributes,
+    )
 }
 
 pub(super) static TRACES_DATA: Message =
@@ -44,7 +92,7 @@ static RESOURCE_SPANS: Message = &[
 ];
 
 static RESOURCE: Message = &[
-    field("attributes", 1, Kind::Many(|| KEY_VALUE)),
+    attributes(1),
     field("droppedAttributesCount", 2, Kind::Uint32),
     field("entityRefs", 3, Kind::Many(|| ENTITY_REF)),
 ];
@@ -65,7 +113,7 @@ static SCOPE_SPANS: Message = &[
 static SCOPE: Message = &[
     field("name", 1, Kind::Text),
     field("version", 2, Kind::Text),
-    field("attributes", 3, Kind::Many(|| KEY_VALUE)),
+    attributes(3),
     field("droppedAttributesCount", 4, Kind::Uint32),
 ];
 
@@ -109,19 +157,21 @@ static STATUS: Message = &[
     field("code", 3, Kind::Enum),
 ];
 
-static KEY_VALUE: Message = &[
+pub(super) static KEY_VALUE: Message = &[
     field("key", 1, Kind::Text),
     field("value", 2, Kind::One(|| ANY_VALUE)),
+    field("keyStrindex", 3, Kind::Unread),
 ];
 
 static ANY_VALUE: Message = &[
-    field("stringValue", 1, Kind::Text),
-    field("boolValue", 2, Kind::Bool),
-    field("intValue", 3, Kind::Int64),
-    field("doubleValue", 4, Kind::Double),
-    field("arrayValue", 5, Kind::One(|| ARRAY_VALUE)),
-    field("kvlistValue", 6, Kind::One(|| KEY_VALUE_LIST)),
-    field("bytesValue", 7, Kind::Bytes),
+    one_of("stringValue", 1, Kind::Text),
+    one_of("boolValue", 2, Kind::Bool),
+    one_of("intValue", 3, Kind::Int64),
+    one_of("doubleValue", 4, Kind::Double),
+    one_of("arrayValue", 5, Kind::One(|| ARRAY_VALUE)),
+    one_of("kvlistValue", 6, Kind::One(|| KEY_VALUE_LIST)),
+    one_of("bytesValue", 7, Kind::Bytes),
+    one_of("stringValueStrindex", 8, Kind::Unread),
 ];
 
 static ARRAY_VALUE: Message = &[field("values", 1, Kind::Many(|| ANY_VALUE))];
