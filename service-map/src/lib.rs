@@ -3,4 +3,10 @@
 //! In: facts of spans (from the sampler's shards) and rows of series (that others read). Out: edges, and what is drawn from them. No I/O, clock, task
 //! or order of a hash map in here.
 
+pub mod communities;
+pub mod diff;
 pub mod edge;
+pub mod entity;
+pub mod graph;
+pub mod layout;
+pub mod reach;

@@ -1,0 +1,387 @@
+//! What of a graph is drawn: filtered, then folded into clusters until it fits on a screen.
+//!
+//! In: a graph and what a person chose. Out: a picture of at most so many nodes, each an entity or a cluster of them, and what it leaves out.
+
+mod filter;
+mod groups;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+
+use super::measure::Measure;
+use super::state::{State, Verdict};
+use super::{Graph, Node};
+use crate::entity::{Entity, Kind};
+
+/// By what entities are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Group {
+    /// Each entity by itself, until they are too many: then namespaces, else communities.
+    #[default]
+    Service,
+    Namespace,
+    Community,
+    Host,
+    /// Each by itself; too many become one.
+    None,
+}
+
+/// Which nodes are wanted at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Only {
+    #[default]
+    All,
+    /// What warns or is bad.
+    Problems,
+    /// What was not there before, or does otherwise than before.
+    Changed,
+}
+
+/// What a person chose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    pub group: Group,
+    /// Ids of clusters that stay open.
+    pub expand: BTreeSet<String>,
+    /// What must be there, with its neighbours within `hops`; empty for everything.
+    pub focus: Vec<Entity>,
+    pub hops: u32,
+    pub only: Only,
+    /// A part of names, in any case, that works as `focus` does; empty for everything.
+    pub q: String,
+    pub nodes_max: usize,
+    /// Length of the range: rates are per second.
+    pub range_s: f64,
+}
+
+/// What is drawn.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Picture {
+    /// In order of ids.
+    pub nodes: Vec<Drawn>,
+    /// In order of ends, which are places in `nodes`; no loops but of one entity.
+    pub edges: Vec<DrawnEdge>,
+    /// Every group of two or more, in order of ids, folded or not.
+    pub clusters: Vec<Cluster>,
+    /// Entities that the filter left out, and those inside folded clusters.
+    pub n_filtered: usize,
+    pub n_clustered: usize,
+}
+
+/// A node of a picture: an entity, or a cluster of entities.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    pub id: String,
+    pub kind: Kind,
+    pub label: String,
+    /// The group that it belongs to, or is.
+    pub cluster: Option<String>,
+    /// Entities in it: 1 unless it is a cluster.
+    pub n: usize,
+    pub is_inferred: bool,
+    pub is_deployed: bool,
+    pub now: Measure,
+    pub base: Measure,
+    pub verdict: Verdict,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrawnEdge {
+    pub from: usize,
+    pub to: usize,
+    pub is_async: bool,
+    pub now: Measure,
+    pub verdict: Verdict,
+    pub first_seen_unix_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    pub id: String,
+    pub label: String,
+    /// Entities of it that were not filtered away.
+    pub n: usize,
+    pub worst: State,
+    pub is_folded: bool,
+}
+
+/// The cluster of what is dullest when nothing else makes room.
+const REST: &str = "rest";
+
+/// Draws `graph` as `choice` says.
+#[must_use]
+pub fn picture(graph: &Graph, choice: &Choice) -> Picture {
+    let kept = filter::kept(graph, choice);
+    let mut group_of = groups::of(graph, choice, &kept.nodes);
+    let clusters = clusters(graph, &kept.nodes, &group_of);
+    let folded = folded(graph, choice, &kept, &group_of, &clusters);
+    // what is drawn in which node: the entity's own id, or that of its cluster
+    let mut drawn_in: BTreeMap<NodeIndex, String> = BTreeMap::new();
+    for at in &kept.nodes {
+        let cluster = group_of.get(at).filter(|id| folded.contains(*id));
+        let is_inside = cluster.is_some() && !kept.pinned.contains(at);
+        let own = || graph.node(*at).map(|node| node.entity.to_string());
+        let id = cluster.filter(|_| is_inside).cloned().or_else(own);
+        drawn_in.insert(*at, id.unwrap_or_default());
+    }
+    fold_the_rest(graph, choice.nodes_max, &mut drawn_in, &mut group_of);
+    let mut picture = draw(graph, &drawn_in, &group_of);
+    picture.n_filtered = graph.n_nodes() - kept.nodes.len();
+    picture.clusters = clusters
+        .into_values()
+        .map(|cluster| Cluster {
+            is_folded: folded.contains(&cluster.id),
+            ..cluster
+        })
+        .collect();
+    note_the_rest(&mut picture);
+    picture
+}
+
+/// Groups of two or more.
+fn clusters(
+    graph: &Graph,
+    kept: &BTreeSet<NodeIndex>,
+    group_of: &BTreeMap<NodeIndex, String>,
+) -> BTreeMap<String, Cluster> {
+    let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
+    for at in kept {
+        let (Some(id), Some(node)) = (group_of.get(at), graph.node(*at)) else {
+            continue;
+        };
+        let cluster = clusters.entry(id.clone()).or_insert_with(|| Cluster {
+            id: id.clone(),
+            label: label_of(id).to_owned(),
+            n: 0,
+            worst: State::Unknown,
+            is_folded: false,
+        });
+        cluster.n += 1;
+        cluster.worst = cluster.worst.max(node.verdict.state);
+    }
+    clusters.retain(|_, cluster| cluster.n > 1);
+    clusters
+}
+
+fn label_of(id: &str) -> &str {
+    id.split_once(':').map_or(id, |(_, label)| label)
+}
+
+/// Ids of clusters that are drawn as one node: all of a grouping that was asked for; else the dullest, until the rest fits.
+fn folded(
+    graph: &Graph,
+    choice: &Choice,
+    kept: &filter::Kept,
+    group_of: &BTreeMap<NodeIndex, String>,
+    clusters: &BTreeMap<String, Cluster>,
+) -> BTreeSet<String> {
+    let may = |id: &&String| !choice.expand.contains(*id);
+    if choice.group != Group::Service {
+        return clusters.keys().filter(may).cloned().collect();
+    }
+    // entities that folding would hide, and their calls
+    let mut inside: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for (at, id) in group_of {
+        if kept.nodes.contains(at) && !kept.pinned.contains(at) {
+            let calls = graph.node(*at).map_or(0.0, |node| node.now.calls);
+            let (n, total) = inside.entry(id).or_default();
+            *n += 1;
+            *total += calls;
+        }
+    }
+    let mut dullest: Vec<(&Cluster, usize, f64)> = clusters
+        .values()
+        .filter(|cluster| may(&&cluster.id))
+        .filter_map(|cluster| {
+            let (n, calls) = inside.get(cluster.id.as_str())?;
+            (*n > 1).then_some((cluster, *n, *calls))
+        })
+        .collect();
+    dullest.sort_by(|(a, _, calls_a), (b, _, calls_b)| {
+        let worst = a.worst.cmp(&b.worst);
+        worst
+            .then(calls_a.total_cmp(calls_b))
+            .then_with(|| a.id.cmp(&b.id))
+    });
+    let mut n_drawn = kept.nodes.len();
+    let mut folded = BTreeSet::new();
+    for (cluster, n, _) in dullest {
+        if n_drawn <= choice.nodes_max {
+            break;
+        }
+        folded.insert(cluster.id.clone());
+        n_drawn -= n - 1;
+    }
+    folded
+}
+
+/// If there is still too much, the dullest of what is drawn becomes one node.
+fn fold_the_rest(
+    graph: &Graph,
+    nodes_max: usize,
+    drawn_in: &mut BTreeMap<NodeIndex, String>,
+    group_of: &mut BTreeMap<NodeIndex, String>,
+) {
+    let mut drawn: BTreeMap<&str, (State, f64)> = BTreeMap::new();
+    for (at, id) in &*drawn_in {
+        let Some(node) = graph.node(*at) else {
+            continue;
+        };
+        let (worst, calls) = drawn.entry(id).or_default();
+        *worst = (*worst).max(node.verdict.state);
+        *calls += node.now.calls;
+    }
+    if drawn.len() <= nodes_max {
+        return;
+    }
+    let mut dullest: Vec<(&str, (State, f64))> = drawn.into_iter().collect();
+    dullest.sort_by(|(id_a, (a, calls_a)), (id_b, (b, calls_b))| {
+        a.cmp(b)
+            .then(calls_a.total_cmp(calls_b))
+            .then_with(|| id_a.cmp(id_b))
+    });
+    let n_rest = dullest.len() + 1 - nodes_max.max(1);
+    let rest: BTreeSet<String> = dullest
+        .into_iter()
+        .take(n_rest)
+        .map(|(id, _)| id.to_owned())
+        .collect();
+    for (at, id) in drawn_in {
+        if rest.contains(id) {
+            *id = REST.to_owned();
+            group_of.insert(*at, REST.to_owned());
+        }
+    }
+}
+
+fn draw(
+    graph: &Graph,
+    drawn_in: &BTreeMap<NodeIndex, String>,
+    group_of: &BTreeMap<NodeIndex, String>,
+) -> Picture {
+    let mut drawn: BTreeMap<&str, Drawn> = BTreeMap::new();
+    for (at, id) in drawn_in {
+        if let Some(node) = graph.node(*at) {
+            match drawn.get_mut(id.as_str()) {
+                Some(cluster) => cluster.join(node),
+                None => {
+                    drawn.insert(id, Drawn::first(id, node, group_of.get(at)));
+                }
+            }
+        }
+    }
+    let places: BTreeMap<&str, usize> = drawn.keys().zip(0..).map(|(id, n)| (*id, n)).collect();
+    let place = |at: NodeIndex| {
+        let id = drawn_in.get(&at)?;
+        places.get(id.as_str()).copied()
+    };
+    let mut edges: BTreeMap<(usize, usize), DrawnEdge> = BTreeMap::new();
+    for edge in graph.inner().edge_references() {
+        let (Some(from), Some(to)) = (place(edge.source()), place(edge.target())) else {
+            continue;
+        };
+        if from == to
+            && (edge.source() != edge.target() || is_inside(graph, drawn_in, edge.source()))
+        {
+            continue; // inside a cluster
+        }
+        let drawn = edges.entry((from, to)).or_insert_with(|| DrawnEdge {
+            from,
+            to,
+            is_async: true,
+            now: Measure::default(),
+            verdict: Verdict::default(),
+            first_seen_unix_ms: None,
+        });
+        drawn.join(edge.weight());
+    }
+    let n_clustered = drawn
+        .values()
+        .filter(|node| node.n > 1)
+        .map(|node| node.n)
+        .sum();
+    Picture {
+        nodes: drawn.into_values().collect(),
+        edges: edges.into_values().collect(),
+        clusters: Vec::new(),
+        n_filtered: 0,
+        n_clustered,
+    }
+}
+
+/// Whether an entity is drawn as part of a cluster.
+fn is_inside(graph: &Graph, drawn_in: &BTreeMap<NodeIndex, String>, at: NodeIndex) -> bool {
+    let own = graph.node(at).map(|node| node.entity.to_string());
+    drawn_in.get(&at) != own.as_ref()
+}
+
+/// Lists the cluster of the rest, if there is one.
+fn note_the_rest(picture: &mut Picture) {
+    if let Some(rest) = picture.nodes.iter().find(|node| node.id == REST) {
+        picture.clusters.push(Cluster {
+            id: REST.to_owned(),
+            label: rest.label.clone(),
+            n: rest.n,
+            worst: rest.verdict.state,
+            is_folded: true,
+        });
+        picture.clusters.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
+impl Drawn {
+    fn first(id: &str, node: &Node, group: Option<&String>) -> Self {
+        let is_entity = node.entity.to_string() == id;
+        let is_host = id.starts_with("host:");
+        Self {
+            id: id.to_owned(),
+            kind: if is_entity || !is_host {
+                node.entity.kind
+            } else {
+                Kind::Host
+            },
+            label: label_of(id).to_owned(),
+            cluster: group.cloned(),
+            n: 1,
+            is_inferred: node.is_inferred,
+            is_deployed: node.is_deployed,
+            now: node.now.clone(),
+            base: node.base.clone(),
+            verdict: node.verdict.clone(),
+        }
+    }
+
+    /// A further entity of a cluster. It is of the kind of its first by the order of kinds.
+    fn join(&mut self, node: &Node) {
+        self.n += 1;
+        if self.kind != Kind::Host {
+            self.kind = self.kind.min(node.entity.kind);
+        }
+        self.is_inferred &= node.is_inferred;
+        self.is_deployed |= node.is_deployed;
+        self.now.add(&node.now);
+        self.base.add(&node.base);
+        if node.verdict.state > self.verdict.state {
+            self.verdict = node.verdict.clone();
+        }
+    }
+}
+
+impl DrawnEdge {
+    fn join(&mut self, edge: &super::Edge) {
+        self.is_async &= edge.is_async;
+        self.now.add(&edge.now);
+        if edge.verdict.state > self.verdict.state {
+            self.verdict = edge.verdict.clone();
+        }
+        self.first_seen_unix_ms = match (self.first_seen_unix_ms, edge.first_seen_unix_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;
