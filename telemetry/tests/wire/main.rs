@@ -8,4 +8,5 @@ mod oracle;
 
 mod differential;
 mod json;
+mod metrics;
 mod regroup;

@@ -25,15 +25,15 @@ impl Seed {
         (self.next() % n.max(1) as u64) as usize
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.next() as u8).collect()
     }
 
-    fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         const TEXTS: &[&str] = &[
             "",
             "a",
@@ -49,7 +49,7 @@ impl Seed {
         text.repeat(n_repeats)
     }
 
-    fn many<T>(&mut self, n_max: usize, make: impl Fn(&mut Self) -> T) -> Vec<T> {
+    pub(crate) fn many<T>(&mut self, n_max: usize, make: impl Fn(&mut Self) -> T) -> Vec<T> {
         let n = self.below(n_max + 1);
         (0..n).map(|_| make(self)).collect()
     }
@@ -69,7 +69,7 @@ fn resource_spans(seed: &mut Seed) -> ResourceSpans {
     }
 }
 
-fn resource(seed: &mut Seed) -> Resource {
+pub(crate) fn resource(seed: &mut Seed) -> Resource {
     let mut attributes = seed.many(4, |seed| attribute(seed, 2));
     if seed.one_in(2) {
         attributes.push(KeyValue {
@@ -92,14 +92,18 @@ fn resource(seed: &mut Seed) -> Resource {
     }
 }
 
+pub(crate) fn scope(seed: &mut Seed) -> InstrumentationScope {
+    InstrumentationScope {
+        name: seed.text(),
+        version: seed.text(),
+        attributes: seed.many(2, |seed| attribute(seed, 2)),
+        dropped_attributes_count: seed.below(2) as u32,
+    }
+}
+
 fn scope_spans(seed: &mut Seed) -> ScopeSpans {
     ScopeSpans {
-        scope: (!seed.one_in(5)).then(|| InstrumentationScope {
-            name: seed.text(),
-            version: seed.text(),
-            attributes: seed.many(2, |seed| attribute(seed, 2)),
-            dropped_attributes_count: seed.below(2) as u32,
-        }),
+        scope: (!seed.one_in(5)).then(|| scope(seed)),
         spans: seed.many(4, span),
         schema_url: seed.text(),
     }

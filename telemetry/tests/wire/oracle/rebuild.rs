@@ -180,7 +180,7 @@ fn rebuilt_link(view: &LinkView<'_>) -> Link {
     }
 }
 
-fn attributes(view: Attributes<'_>) -> Vec<KeyValue> {
+pub(crate) fn attributes(view: Attributes<'_>) -> Vec<KeyValue> {
     view.map(|(key, value)| KeyValue {
         key: key.to_owned(),
         value: Some(any_value(value)),
