@@ -18,7 +18,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &["telemetry", "bus", "blocks"]),
     (
         "query",
-        &["telemetry", "blocks", "trace-store", "metrics", "service-map"],
+        &[
+            "telemetry",
+            "blocks",
+            "trace-store",
+            "metrics",
+            "service-map",
+        ],
     ),
     ("agent", &["telemetry"]),
     (
@@ -43,7 +49,13 @@ const PURE: &[&str] = &[
     "sampler/src/shard",
     "sampler/src/policy",
     "sampler/src/red",
+    "service-map/src/communities",
+    "service-map/src/diff",
     "service-map/src/edge",
+    "service-map/src/entity",
+    "service-map/src/graph",
+    "service-map/src/layout",
+    "service-map/src/reach",
 ];
 
 /// What no pure module may name.

@@ -68,7 +68,7 @@ impl Graph {
         let mut parts = Parts::default();
         let known = known_services(edges, services);
         for row in edges {
-            for (from, to) in ends(row, &known) {
+            if let Some((from, to)) = ends(row, &known) {
                 parts.edge(from, to, row);
             }
         }
@@ -128,10 +128,9 @@ impl Graph {
 /// Names that are services for sure, so that a caller's `peer.service` means them.
 fn known_services<'a>(edges: &'a [EdgeRow], services: &'a [ServiceRow]) -> BTreeSet<&'a str> {
     let of_edge = |row: &'a EdgeRow| {
-        let client = (row.virtual_node != "client" && row.client != row.destination)
-            .then_some(row.client.as_str());
-        let server = (row.connection.is_empty()).then_some(row.server.as_str());
-        [client, server]
+        let client = (row.virtual_node != "client").then_some(row.client.as_str());
+        let has_server = row.virtual_node != "server" && row.connection != "database";
+        [client, has_server.then_some(row.server.as_str())]
     };
     let of_edges = edges.iter().flat_map(of_edge).flatten();
     let of_services = services.iter().map(|row| row.name.as_str());
@@ -141,36 +140,31 @@ fn known_services<'a>(edges: &'a [EdgeRow], services: &'a [ServiceRow]) -> BTree
         .collect()
 }
 
-/// What a row draws: nothing, an edge, or the two halves at a queue.
-fn ends(row: &EdgeRow, known: &BTreeSet<&str>) -> Vec<(Entity, Entity)> {
-    if !row.destination.is_empty() {
-        return queue_ends(row);
-    }
-    let client = if row.virtual_node == "client" && !known.contains(row.client.as_str()) {
-        Entity::new(Kind::User, USER)
-    } else {
-        Entity::service(&row.client)
-    };
-    let server = match row.connection.as_str() {
-        "database" => Entity::new(Kind::Database, &row.server),
-        "virtual_node" if row.virtual_node != "client" && !known.contains(row.server.as_str()) => {
-            Entity::new(Kind::External, &row.server)
+/// Who calls whom by a row; none if it is not drawn. Half-edges meet at their queue; the direct edge past it is what other tools know, and its halves have
+/// rows of their own.
+fn ends(row: &EdgeRow, known: &BTreeSet<&str>) -> Option<(Entity, Entity)> {
+    let service = Entity::service;
+    let (client, server) = match (row.connection.as_str(), row.virtual_node.as_str()) {
+        ("messaging_system", "server") => {
+            (service(&row.client), Entity::new(Kind::Queue, &row.server))
         }
-        _ => Entity::service(&row.server),
+        ("messaging_system", "client") => {
+            (Entity::new(Kind::Queue, &row.client), service(&row.server))
+        }
+        ("messaging_system", _) => return None,
+        ("database", _) => (
+            service(&row.client),
+            Entity::new(Kind::Database, &row.server),
+        ),
+        (_, "client") => (Entity::new(Kind::User, USER), service(&row.server)),
+        (_, "server") if !known.contains(row.server.as_str()) => (
+            service(&row.client),
+            Entity::new(Kind::External, &row.server),
+        ),
+        _ => (service(&row.client), service(&row.server)),
     };
     let is_named = !client.name.is_empty() && !server.name.is_empty();
-    is_named.then_some((client, server)).into_iter().collect()
-}
-
-/// Half-edges meet at the queue. A row between two services with a queue is the direct edge that other tools know: its halves have rows of their own.
-fn queue_ends(row: &EdgeRow) -> Vec<(Entity, Entity)> {
-    let queue = || Entity::new(Kind::Queue, &row.destination);
-    let is_end = |name: &str| name.is_empty() || name == row.destination;
-    match (is_end(&row.client), is_end(&row.server)) {
-        (false, true) => vec![(Entity::service(&row.client), queue())],
-        (true, false) => vec![(queue(), Entity::service(&row.server))],
-        _ => Vec::new(),
-    }
+    is_named.then_some((client, server))
 }
 
 /// A graph that is still being gathered.

@@ -8,7 +8,6 @@ mod groups;
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
-use petgraph::visit::EdgeRef;
 
 use super::measure::Measure;
 use super::state::{State, Verdict};
@@ -110,34 +109,65 @@ pub struct Cluster {
 /// The cluster of what is dullest when nothing else makes room.
 const REST: &str = "rest";
 
+/// Which entity is drawn in which node. Made of one graph, it draws others of the same entities alike: frames of a film.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Ids of nodes: the entity's own, or that of its cluster.
+    drawn_in: BTreeMap<Entity, String>,
+    group_of: BTreeMap<Entity, String>,
+    clusters: Vec<Cluster>,
+    n_filtered: usize,
+}
+
 /// Draws `graph` as `choice` says.
 #[must_use]
 pub fn picture(graph: &Graph, choice: &Choice) -> Picture {
-    let kept = filter::kept(graph, choice);
-    let mut group_of = groups::of(graph, choice, &kept.nodes);
-    let clusters = clusters(graph, &kept.nodes, &group_of);
-    let folded = folded(graph, choice, &kept, &group_of, &clusters);
-    // what is drawn in which node: the entity's own id, or that of its cluster
-    let mut drawn_in: BTreeMap<NodeIndex, String> = BTreeMap::new();
-    for at in &kept.nodes {
-        let cluster = group_of.get(at).filter(|id| folded.contains(*id));
-        let is_inside = cluster.is_some() && !kept.pinned.contains(at);
-        let own = || graph.node(*at).map(|node| node.entity.to_string());
-        let id = cluster.filter(|_| is_inside).cloned().or_else(own);
-        drawn_in.insert(*at, id.unwrap_or_default());
+    Plan::of(graph, choice).draw(graph)
+}
+
+impl Plan {
+    #[must_use]
+    pub fn of(graph: &Graph, choice: &Choice) -> Self {
+        let kept = filter::kept(graph, choice);
+        let mut group_of = groups::of(graph, choice, &kept.nodes);
+        let clusters = clusters(graph, &kept.nodes, &group_of);
+        let folded = folded(graph, choice, &kept, &group_of, &clusters);
+        let mut drawn_in: BTreeMap<NodeIndex, String> = BTreeMap::new();
+        for at in &kept.nodes {
+            let cluster = group_of.get(at).filter(|id| folded.contains(*id));
+            let is_inside = cluster.is_some() && !kept.pinned.contains(at);
+            let own = || graph.node(*at).map(|node| node.entity.to_string());
+            let id = cluster.filter(|_| is_inside).cloned().or_else(own);
+            drawn_in.insert(*at, id.unwrap_or_default());
+        }
+        fold_the_rest(graph, choice.nodes_max, &mut drawn_in, &mut group_of);
+        let by_entity = |of: BTreeMap<NodeIndex, String>| -> BTreeMap<Entity, String> {
+            let named = |(at, id)| Some((graph.node(at)?.entity.clone(), id));
+            of.into_iter().filter_map(named).collect()
+        };
+        Self {
+            n_filtered: graph.n_nodes() - kept.nodes.len(),
+            drawn_in: by_entity(drawn_in),
+            group_of: by_entity(group_of),
+            clusters: clusters
+                .into_values()
+                .map(|cluster| Cluster {
+                    is_folded: folded.contains(&cluster.id),
+                    ..cluster
+                })
+                .collect(),
+        }
     }
-    fold_the_rest(graph, choice.nodes_max, &mut drawn_in, &mut group_of);
-    let mut picture = draw(graph, &drawn_in, &group_of);
-    picture.n_filtered = graph.n_nodes() - kept.nodes.len();
-    picture.clusters = clusters
-        .into_values()
-        .map(|cluster| Cluster {
-            is_folded: folded.contains(&cluster.id),
-            ..cluster
-        })
-        .collect();
-    note_the_rest(&mut picture);
-    picture
+
+    /// The picture of a graph. Entities that the plan does not know are not drawn.
+    #[must_use]
+    pub fn draw(&self, graph: &Graph) -> Picture {
+        let mut picture = draw(graph, &self.drawn_in, &self.group_of);
+        picture.n_filtered = self.n_filtered;
+        picture.clusters = self.clusters.clone();
+        note_the_rest(&mut picture);
+        picture
+    }
 }
 
 /// Groups of two or more.
@@ -258,34 +288,34 @@ fn fold_the_rest(
 
 fn draw(
     graph: &Graph,
-    drawn_in: &BTreeMap<NodeIndex, String>,
-    group_of: &BTreeMap<NodeIndex, String>,
+    drawn_in: &BTreeMap<Entity, String>,
+    group_of: &BTreeMap<Entity, String>,
 ) -> Picture {
     let mut drawn: BTreeMap<&str, Drawn> = BTreeMap::new();
-    for (at, id) in drawn_in {
-        if let Some(node) = graph.node(*at) {
-            match drawn.get_mut(id.as_str()) {
-                Some(cluster) => cluster.join(node),
-                None => {
-                    drawn.insert(id, Drawn::first(id, node, group_of.get(at)));
-                }
+    for node in graph.nodes() {
+        let Some(id) = drawn_in.get(&node.entity) else {
+            continue;
+        };
+        match drawn.get_mut(id.as_str()) {
+            Some(cluster) => cluster.join(node),
+            None => {
+                drawn.insert(id, Drawn::first(id, node, group_of.get(&node.entity)));
             }
         }
     }
     let places: BTreeMap<&str, usize> = drawn.keys().zip(0..).map(|(id, n)| (*id, n)).collect();
-    let place = |at: NodeIndex| {
-        let id = drawn_in.get(&at)?;
-        places.get(id.as_str()).copied()
+    let place = |node: &Node| {
+        let id = drawn_in.get(&node.entity)?;
+        let is_cluster = drawn.get(id.as_str())?.n > 1;
+        Some((places.get(id.as_str()).copied()?, is_cluster))
     };
     let mut edges: BTreeMap<(usize, usize), DrawnEdge> = BTreeMap::new();
-    for edge in graph.inner().edge_references() {
-        let (Some(from), Some(to)) = (place(edge.source()), place(edge.target())) else {
+    for (from, to, edge) in graph.edges() {
+        let (Some((from, is_cluster)), Some((to, _))) = (place(from), place(to)) else {
             continue;
         };
-        if from == to
-            && (edge.source() != edge.target() || is_inside(graph, drawn_in, edge.source()))
-        {
-            continue; // inside a cluster
+        if from == to && is_cluster {
+            continue; // inside it
         }
         let drawn = edges.entry((from, to)).or_insert_with(|| DrawnEdge {
             from,
@@ -295,7 +325,7 @@ fn draw(
             verdict: Verdict::default(),
             first_seen_unix_ms: None,
         });
-        drawn.join(edge.weight());
+        drawn.join(edge);
     }
     let n_clustered = drawn
         .values()
@@ -309,12 +339,6 @@ fn draw(
         n_filtered: 0,
         n_clustered,
     }
-}
-
-/// Whether an entity is drawn as part of a cluster.
-fn is_inside(graph: &Graph, drawn_in: &BTreeMap<NodeIndex, String>, at: NodeIndex) -> bool {
-    let own = graph.node(at).map(|node| node.entity.to_string());
-    drawn_in.get(&at) != own.as_ref()
 }
 
 /// Lists the cluster of the rest, if there is one.

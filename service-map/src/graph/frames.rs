@@ -1,11 +1,10 @@
 //! A range of time as a film: the same nodes and edges, with what they did in each step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Graph;
+use super::cluster::{Drawn, DrawnEdge, Picture};
 use super::measure::Measure;
-use super::state::{Verdict, judge};
-use crate::entity::Entity;
+use super::state::Verdict;
 
 /// Frames at most.
 pub const FRAMES_MAX: usize = 240;
@@ -19,54 +18,69 @@ pub struct Track {
     pub state: Vec<&'static str>,
 }
 
-/// The whole film; nodes and edges of any frame, in order.
+/// The whole film: nodes and edges of any frame by their ids, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Film {
-    pub nodes: Vec<(Entity, Track)>,
-    pub edges: Vec<(Entity, Entity, Track)>,
+    pub nodes: BTreeMap<String, Track>,
+    pub edges: BTreeMap<(String, String), Track>,
 }
 
-/// Puts graphs of consecutive steps of `step_s` together. States compare with the baseline that each graph has.
+/// Puts pictures of consecutive steps of `step_s` together.
 #[must_use]
-pub fn film(frames: &[Graph], step_s: f64) -> Film {
-    let nodes: BTreeSet<&Entity> = frames
+pub fn film(frames: &[Picture], step_s: f64) -> Film {
+    let frames: Vec<Frame<'_>> = frames.iter().map(Frame::of).collect();
+    let nodes: BTreeSet<&str> = frames
         .iter()
-        .flat_map(|frame| frame.nodes().map(|node| &node.entity))
+        .flat_map(|f| f.nodes.keys().copied())
         .collect();
-    let edges: BTreeSet<(&Entity, &Entity)> = frames
+    let edges: BTreeSet<Ends<'_>> = frames
         .iter()
-        .flat_map(|frame| {
-            frame
-                .edges()
-                .map(|(from, to, _)| (&from.entity, &to.entity))
-        })
+        .flat_map(|f| f.edges.keys().copied())
         .collect();
-    let node_track = |entity: &Entity| {
-        let found = |frame: &Graph| {
-            let node = frame.node(frame.find(entity)?)?;
+    let node_track = |id: &str| {
+        let found = |frame: &Frame<'_>| {
+            let node = frame.nodes.get(id)?;
             Some((node.now.clone(), node.verdict.clone()))
         };
         track(frames.iter().map(found), step_s)
     };
-    let edge_track = |(from, to): (&Entity, &Entity)| {
-        let found = |frame: &Graph| {
-            let at = frame
-                .inner()
-                .find_edge(frame.find(from)?, frame.find(to)?)?;
-            let edge = frame.inner().edge_weight(at)?;
-            Some((edge.now.clone(), judge(&edge.now, &edge.base)))
+    let edge_track = |ends: Ends<'_>| {
+        let found = |frame: &Frame<'_>| {
+            let edge = frame.edges.get(&ends)?;
+            Some((edge.now.clone(), edge.verdict.clone()))
         };
         track(frames.iter().map(found), step_s)
     };
     Film {
         nodes: nodes
             .iter()
-            .map(|entity| ((*entity).clone(), node_track(entity)))
+            .map(|id| ((*id).to_owned(), node_track(id)))
             .collect(),
         edges: edges
             .iter()
-            .map(|(from, to)| ((*from).clone(), (*to).clone(), edge_track((from, to))))
+            .map(|ends| ((ends.0.to_owned(), ends.1.to_owned()), edge_track(*ends)))
             .collect(),
+    }
+}
+
+type Ends<'a> = (&'a str, &'a str);
+
+struct Frame<'a> {
+    nodes: BTreeMap<&'a str, &'a Drawn>,
+    edges: BTreeMap<Ends<'a>, &'a DrawnEdge>,
+}
+
+impl<'a> Frame<'a> {
+    fn of(picture: &'a Picture) -> Self {
+        let id = |at: usize| picture.nodes.get(at).map_or("", |node| &node.id);
+        Self {
+            nodes: picture.nodes.iter().map(|n| (n.id.as_str(), n)).collect(),
+            edges: picture
+                .edges
+                .iter()
+                .map(|edge| ((id(edge.from), id(edge.to)), edge))
+                .collect(),
+        }
     }
 }
 
@@ -85,36 +99,60 @@ fn track(frames: impl Iterator<Item = Option<(Measure, Verdict)>>, step_s: f64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Graph;
+    use crate::graph::cluster::{Choice, Group, Only, Plan};
     use crate::graph::rows::EdgeRow;
 
     #[test]
     fn what_is_absent_in_a_frame_is_a_gap() {
-        let frame = |server: &str, calls: f64| {
-            let row = EdgeRow {
-                client: "a".to_owned(),
-                server: server.to_owned(),
-                now: Measure {
-                    calls,
-                    ..Measure::default()
-                },
-                ..EdgeRow::default()
-            };
-            Graph::build(&[row], &[])
+        let row = |server: &str, calls: f64| EdgeRow {
+            client: "a".to_owned(),
+            server: server.to_owned(),
+            now: Measure {
+                calls,
+                ..Measure::default()
+            },
+            ..EdgeRow::default()
         };
+        let whole = Graph::build(&[row("b", 60.0), row("c", 30.0)], &[]);
+        let choice = Choice {
+            group: Group::Service,
+            expand: BTreeSet::new(),
+            focus: Vec::new(),
+            hops: 1,
+            only: Only::All,
+            q: String::new(),
+            nodes_max: 300,
+            range_s: 180.0,
+        };
+        let plan = Plan::of(&whole, &choice);
+        let frame = |rows: &[EdgeRow]| plan.draw(&Graph::build(rows, &[]));
         let film = film(
-            &[frame("b", 60.0), Graph::default(), frame("c", 30.0)],
+            &[
+                frame(&[row("b", 60.0)]),
+                frame(&[]),
+                frame(&[row("c", 30.0)]),
+            ],
             60.0,
         );
         let edges: Vec<_> = film
             .edges
             .iter()
-            .map(|(_, to, track)| (&*to.name, track.rate.clone(), track.state.clone()))
+            .map(|((_, to), track)| (&**to, track.rate.clone(), track.state.clone()))
             .collect();
         assert_eq!(
             edges,
             [
-                ("b", vec![1.0, 0.0, 0.0], vec!["ok", "unknown", "unknown"]),
-                ("c", vec![0.0, 0.0, 0.5], vec!["unknown", "unknown", "ok"]),
+                (
+                    "service:b",
+                    vec![1.0, 0.0, 0.0],
+                    vec!["ok", "unknown", "unknown"]
+                ),
+                (
+                    "service:c",
+                    vec![0.0, 0.0, 0.5],
+                    vec!["unknown", "unknown", "ok"]
+                ),
             ]
         );
         assert_eq!(film.nodes.len(), 3);

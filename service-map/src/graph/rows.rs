@@ -11,10 +11,8 @@ pub struct EdgeRow {
     pub server: String,
     /// `connection_type`.
     pub connection: String,
-    /// `virtual_node`: which end was never seen, `client` or `server`.
+    /// `virtual_node`: the end that no span stands for, `client` or `server`; of messaging it is the queue.
     pub virtual_node: String,
-    /// `messaging_destination_name`: the queue that a half-edge begins or ends at.
-    pub destination: String,
     /// In the range.
     pub now: Measure,
     /// In the baseline's range; empty if there is none.

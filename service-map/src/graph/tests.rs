@@ -11,7 +11,7 @@ fn calls(calls: f64, failed: f64) -> Measure {
     }
 }
 
-/// `client>server:connection:virtual_node:destination`.
+/// `client>server:connection:virtual_node`.
 fn row(text: &str) -> EdgeRow {
     let mut parts = text.split([':', '>']);
     let mut next = || parts.next().unwrap_or_default().to_owned();
@@ -20,7 +20,6 @@ fn row(text: &str) -> EdgeRow {
         server: next(),
         connection: next(),
         virtual_node: next(),
-        destination: next(),
         now: calls(1.0, 0.0),
         ..EdgeRow::default()
     }
@@ -41,7 +40,10 @@ fn rows_become_edges_between_entities() {
     check(&["a>b"], &["service:a service:b 1"]);
     check(&["a>b", "a>b"], &["service:a service:b 2"]);
     check(&["a>pg:database"], &["service:a db:pg 1"]);
-    check(&["user>a:virtual_node:client"], &["user:user service:a 1"]);
+    check(
+        &["user>a:virtual_node:client", "user>b"],
+        &["service:user service:b 1", "user:user service:a 1"],
+    );
     check(
         &["a>api.x:virtual_node:server"],
         &["service:a external:api.x 1"],
@@ -58,9 +60,9 @@ fn rows_become_edges_between_entities() {
 fn half_edges_meet_at_their_queue_and_the_direct_edge_is_not_drawn() {
     check(
         &[
-            "p>q:messaging_system::q",
-            "q>c:messaging_system::q",
-            "p>c:messaging_system::q",
+            "p>q:messaging_system:server",
+            "q>c:messaging_system:client",
+            "p>c:messaging_system",
         ],
         &["service:p queue:q 1", "queue:q service:c 1"],
     );

@@ -161,7 +161,10 @@ fn domain(name: &str) -> Option<String> {
             name
         }
     });
-    let is_address = host.contains(':') || host.parse::<std::net::Ipv4Addr>().is_ok();
+    let is_address = host.contains(':')
+        || host
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
     let mut parts = host.rsplit('.').filter(|part| !part.is_empty());
     let (top, second) = (parts.next()?, parts.next()?);
     (!is_address).then(|| format!("domain:{second}.{top}"))
