@@ -4,6 +4,7 @@ mod agent;
 mod configuration;
 mod import;
 mod print;
+mod query;
 mod remote;
 mod serve;
 mod tail;
@@ -34,6 +35,7 @@ const EXAMPLES: &str = "Examples:
   tracewell agent                            on each host: its CPU, memory, disks, containers
   tracewell trace 83a9efd15c1c98a977e0711cc93ee28b
   tracewell tail --service checkout          traces as they come
+  tracewell query 'sum(rate(traces_span_metrics_calls_total[5m]))'
   tracewell import trace.json requests.pb    OTLP JSON, OTLP protobuf or Jaeger JSON
   tracewell config check                     what is wrong with tracewell.toml
   tracewell config print                     every setting with its source";
@@ -86,6 +88,9 @@ enum Verb {
         /// Trace id: 1 to 32 hex digits
         id: String,
     },
+    /// Ask for metrics in PromQL, at an instant or over a range
+    #[command(after_help = query::EXAMPLES)]
+    Query(query::Question),
     /// Show traces as they come
     #[command(
         after_help = "Examples:\n  tracewell tail\n  tracewell tail --service checkout --tag http.response.status_code=500"
@@ -140,6 +145,11 @@ pub fn main() -> Exit {
         Verb::Trace { id } => remote::run(trace::show(
             &cli.common.url,
             &id,
+            print::format(cli.common.output),
+        )),
+        Verb::Query(question) => remote::run(query::ask(
+            &cli.common.url,
+            &question,
             print::format(cli.common.output),
         )),
         Verb::Tail(which) => remote::run(tail::follow(

@@ -91,12 +91,12 @@ pub(super) async fn send(
     })
 }
 
-/// The sentence in a problem answer (RFC 9457), else the text itself, shortened.
+/// The sentence in a problem answer (RFC 9457) or in Prometheus' one, else the text itself, shortened.
 fn reason(text: &str) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let detail = problem
         .as_ref()
-        .and_then(|p| p.get("detail").or_else(|| p.get("title")))
+        .and_then(|p| ["detail", "title", "error"].iter().find_map(|at| p.get(at)))
         .and_then(|d| d.as_str());
     super::print::Safe(detail.unwrap_or(text))
         .to_string()
