@@ -1,8 +1,16 @@
 //! Records that are read again by offset, where some may be gone; and those that nobody could read, copied whole to the topic of dead letters. In: offsets
 //! of one partition. Out: records, and dead letters.
 
+use bytes::Bytes;
+
+use crate::local::frame::topic_number;
 use crate::log::BoxError;
 use crate::{Draft, Log, LogError, Offset, Partition, Record, Topic, TopicPartition};
+
+/// Version that is written.
+const VERSION: u8 = 1;
+/// Bytes before the payload as it was.
+const SOURCE_BYTES: usize = 24;
 
 /// Reads records. Those that the log no longer has are left out and told: retention was faster than their effects.
 ///
@@ -56,9 +64,20 @@ pub async fn put_dead_letters<L: Log>(
     let records = fetch_left(log, of, &offsets).await?;
     let drafts = records.into_iter().map(|record| Draft {
         to,
+        payload: letter(&record),
         header: record.header,
-        payload: record.payload,
     });
     log.append(drafts.collect()).await?;
     Ok(())
+}
+
+/// Where a record was read, and its payload (docs/formats/dead-letter.md).
+fn letter(record: &Record) -> Bytes {
+    let mut out = Vec::with_capacity(SOURCE_BYTES + record.payload.len());
+    out.extend([VERSION, topic_number(record.of.topic), 0, 0]);
+    out.extend(record.of.partition.0.to_le_bytes());
+    out.extend(record.offset.0.to_le_bytes());
+    out.extend(record.appended_at.unix_ms.to_le_bytes());
+    out.extend_from_slice(&record.payload);
+    Bytes::from(out)
 }

@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::local::disk::Disk;
 use crate::testing::SimDisk;
-use crate::{Config, Header, Kind, Local, Log, Metrics, Partition, RequestHash, Start, Topic};
+use crate::{
+    Config, Consumer, Fetched, Header, Kind, Local, Log, Metrics, Partition, RequestHash, Start,
+    Topic,
+};
 
 const OF: TopicPartition = TopicPartition {
     topic: Topic::Spans,
@@ -199,4 +202,31 @@ async fn all_are_caught_up_when_the_last_one_is_and_no_more_when_one_leaves() {
     assert!(all(2).await && caught_up.contains(Partition(1)));
     caught_up.remove(Partition(0));
     assert!(!all(2).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_says_where_it_was_read_and_is_the_record_as_it_was() {
+    let log = log(&SimDisk::new(3));
+    let appended = log.append(vec![draft(Kind::Otlp), draft(Kind::Otlp)]).await;
+    let offset = appended.expect("appends").last().expect("two").offset;
+    put_dead_letters(&log, OF, vec![offset, offset])
+        .await
+        .expect("is put");
+    let dlq = TopicPartition {
+        topic: Topic::DeadLetters,
+        partition: Partition(0),
+    };
+    let mut letters = log.consume(dlq, Start::Earliest).await.expect("consumes");
+    let Fetched::Records(records) = letters.next().await.expect("reads") else {
+        panic!("no dead letter");
+    };
+    let [letter] = records.as_slice() else {
+        panic!("{} letters of one record", records.len());
+    };
+    assert_eq!(letter.header, draft(Kind::Otlp).header);
+    let mut expected = vec![1, 1, 0, 0, 0, 0, 0, 0];
+    expected.extend(offset.0.to_le_bytes());
+    expected.extend(1_000_i64.to_le_bytes());
+    expected.push(b'x');
+    assert_eq!(letter.payload, expected);
 }
