@@ -18,7 +18,8 @@ mod strip;
 mod trace;
 mod usual;
 
+pub(crate) use constants::PAD_NS_MAX;
+pub(crate) use join::Method;
 pub(crate) use lane::{Lane, Measured};
-pub(crate) use missing::Missing;
 pub(crate) use stack::{Relation, Stack, stack};
 pub(crate) use strip::{Asked, Strip, strip};

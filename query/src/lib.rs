@@ -6,6 +6,7 @@
 
 mod api;
 mod config;
+mod correlate;
 mod gate;
 mod live;
 mod metrics;

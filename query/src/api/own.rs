@@ -1,5 +1,7 @@
 //! Our own API under `/api/tracewell/v1`, as far as it is there: one trace, lists of traces, and traces as they come.
 
+mod entities;
+mod infra;
 mod list;
 mod tail;
 
@@ -25,6 +27,8 @@ pub(super) fn routes() -> Router<Query> {
     Router::new()
         .route("/api/tracewell/v1/traces", get(traces))
         .route("/api/tracewell/v1/traces/{id}", get(trace))
+        .route("/api/tracewell/v1/traces/{id}/infra", get(infra::infra))
+        .route("/api/tracewell/v1/entities/{*id}", get(entities::entity))
 }
 
 /// The stream of traces, which holds its turn as long as it runs and so is not among the queries.

@@ -193,7 +193,10 @@ mod tests {
     #[test]
     fn clocks_that_differ_leave_no_gap_and_no_overlap() {
         // ends after its parent: cut with it, as is what it called
-        check(&[(0, 0, 10), (0, 5, 12), (1, 6, 11)], &[(0, 0, 5), (1, 5, 6), (2, 6, 10)]);
+        check(
+            &[(0, 0, 10), (0, 5, 12), (1, 6, 11)],
+            &[(0, 0, 5), (1, 5, 6), (2, 6, 10)],
+        );
         // begins before its parent
         check(&[(0, 5, 10), (0, 3, 7)], &[(1, 5, 7), (0, 7, 10)]);
         // outside altogether
@@ -214,7 +217,14 @@ mod tests {
     fn a_chain_of_100_000_ends() {
         let n = 100_000;
         let spans: Vec<_> = (0..n)
-            .map(|idx: usize| (idx.saturating_sub(1), idx as u64, 400_000 - idx as u64, false))
+            .map(|idx: usize| {
+                (
+                    idx.saturating_sub(1),
+                    idx as u64,
+                    400_000 - idx as u64,
+                    false,
+                )
+            })
             .collect();
         let path = run(&spans);
         assert_eq!(path.len(), 2 * n - 1);

@@ -37,7 +37,7 @@ impl Grid {
         }
     }
 
-    pub(super) fn moments(self) -> impl ExactSizeIterator<Item = i64> {
+    pub(super) fn moments(self) -> impl DoubleEndedIterator<Item = i64> {
         (0..self.n).map(move |idx| {
             let after = (idx as i64).saturating_mul(self.step_ms);
             self.start_unix_ms.saturating_add(after)

@@ -2,9 +2,7 @@
 
 use telemetry::signals::{Bad, Signal};
 
-use super::constants::{
-    EPISODE_MIN, EPISODE_OF, MAD_TO_SIGMA, SCALE_SHARE, USUAL_STEPS_MIN, Z,
-};
+use super::constants::{EPISODE_MIN, EPISODE_OF, MAD_TO_SIGMA, SCALE_SHARE, USUAL_STEPS_MIN, Z};
 
 /// Between which values a signal usually is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,7 +99,9 @@ mod tests {
         assert_eq!((flat.low, flat.high), (1.0 - 0.4, 1.4));
         let wide = Band::of(&[100.0; 20], 0.1).expect("enough");
         assert_eq!((wide.low, wide.high), (80.0, 120.0));
-        let noisy: Vec<f64> = (0..40).map(|i| if i % 2 == 0 { 0.0 } else { 10.0 }).collect();
+        let noisy: Vec<f64> = (0..40)
+            .map(|i| if i % 2 == 0 { 0.0 } else { 10.0 })
+            .collect();
         let noisy = Band::of(&noisy, 0.1).expect("enough");
         assert!((noisy.high - (5.0 + 4.0 * 1.4826 * 5.0)).abs() < 1e-9);
     }
@@ -125,7 +125,10 @@ mod tests {
 
     #[test]
     fn bad_is_what_is_worse_than_usual_or_past_the_limit() {
-        let band = Some(Band { low: 0.2, high: 0.4 });
+        let band = Some(Band {
+            low: 0.2,
+            high: 0.4,
+        });
         let high = [0.3, 0.5, 0.5, 0.5, 0.3];
         assert_eq!(abnormal(signal("host.cpu"), &high, band), [(1, 3)]);
         assert_eq!(abnormal(signal("host.cpu"), &high, None), []);
@@ -136,6 +139,9 @@ mod tests {
         let killed = [0.0, 0.1, 0.0];
         assert_eq!(abnormal(signal("container.oom"), &killed, None), [(1, 1)]);
         let throttled = [0.05, 0.5, 0.6, 0.7];
-        assert_eq!(abnormal(signal("container.throttled"), &throttled, None), [(1, 3)]);
+        assert_eq!(
+            abnormal(signal("container.throttled"), &throttled, None),
+            [(1, 3)]
+        );
     }
 }
