@@ -6,6 +6,7 @@
 mod grpc;
 mod http;
 mod pacing;
+mod remote_write;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tonic::Code;
 pub(crate) use self::grpc::{grpc, grpc_other};
 pub(crate) use self::http::{HttpBody, http, plain, refused};
 pub(crate) use self::pacing::Pacing;
+pub(crate) use self::remote_write::remote_write;
 
 /// Longest message of a refusal, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256;

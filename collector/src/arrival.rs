@@ -1,6 +1,6 @@
 //! A request that has arrived: its body read, nothing made of it yet.
 
-use bus::Topic;
+use bus::{Kind, Topic};
 use bytes::Bytes;
 use telemetry::Tenant;
 use tokio::time::Instant;
@@ -13,6 +13,8 @@ use crate::inflate::Encoding;
 pub(crate) enum Signal {
     Traces,
     Metrics,
+    /// Metrics as Prometheus remote write 1.0 sends them.
+    RemoteWrite,
 }
 
 impl Signal {
@@ -20,7 +22,7 @@ impl Signal {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
-            Self::Metrics => "metrics",
+            Self::Metrics | Self::RemoteWrite => "metrics",
         }
     }
 
@@ -28,7 +30,15 @@ impl Signal {
     pub(crate) fn topic(self) -> Topic {
         match self {
             Self::Traces => Topic::Spans,
-            Self::Metrics => Topic::Points,
+            Self::Metrics | Self::RemoteWrite => Topic::Points,
+        }
+    }
+
+    /// What their payloads are.
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Traces | Self::Metrics => Kind::Otlp,
+            Self::RemoteWrite => Kind::RemoteWrite1,
         }
     }
 }
@@ -46,6 +56,7 @@ pub(crate) enum Protocol {
     Grpc,
     HttpProtobuf,
     HttpJson,
+    RemoteWrite,
 }
 
 /// A whole request.
@@ -100,6 +111,7 @@ impl Protocol {
             Self::Grpc => "grpc",
             Self::HttpProtobuf => "http_protobuf",
             Self::HttpJson => "http_json",
+            Self::RemoteWrite => "remote_write",
         }
     }
 }

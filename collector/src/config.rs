@@ -41,7 +41,7 @@ pub struct Limits {
     /// Body of a request once decompressed, in bytes. Default 64 MiB (the advice of OTLP).
     #[serde(with = "units::bytes")]
     pub inflated_max: u64,
-    /// Spans in a request. Default 65 536.
+    /// Spans or data points in a request, or messages around them. Default 65 536.
     pub items_max: u32,
     /// Spans that a tenant may send in a second; what is more is refused until it may come. Default `0/s`: no limit.
     #[serde(with = "units::rate")]

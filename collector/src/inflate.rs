@@ -4,6 +4,7 @@
 //! every zstd frame is read; what is cut, damaged or followed by junk is malformed.
 
 mod gzip;
+mod snappy;
 mod zstd;
 
 use crate::admit::Reserved;
@@ -20,6 +21,8 @@ pub(crate) enum Encoding {
     Identity,
     Gzip,
     Zstd,
+    /// One block of snappy without frames, which only remote write uses.
+    Snappy,
 }
 
 impl Encoding {
@@ -40,6 +43,7 @@ impl Encoding {
 pub(crate) struct Inflater {
     gzip: libdeflater::Decompressor,
     zstd: Option<::zstd::stream::raw::Decoder<'static>>,
+    snappy: snap::raw::Decoder,
     out: Output,
 }
 
@@ -48,6 +52,7 @@ impl Inflater {
         Self {
             gzip: libdeflater::Decompressor::new(),
             zstd: None,
+            snappy: snap::raw::Decoder::new(),
             out: Output::default(),
         }
     }
@@ -70,6 +75,7 @@ impl Inflater {
             Encoding::Identity => return Ok(body),
             Encoding::Gzip => gzip::inflate(&mut self.gzip, body, &mut sink)?,
             Encoding::Zstd => zstd::inflate(&mut self.zstd, body, &mut sink)?,
+            Encoding::Snappy => snappy::inflate(&mut self.snappy, body, &mut sink)?,
         }
         Ok(self.out.filled())
     }
@@ -88,6 +94,7 @@ pub(crate) fn size_hint(encoding: Encoding, body: &[u8]) -> u64 {
         Encoding::Identity => body.len() as u64,
         Encoding::Gzip => gzip::size_hint(body).unwrap_or(body.len()) as u64,
         Encoding::Zstd => 8 * body.len() as u64,
+        Encoding::Snappy => snappy::size_hint(body).unwrap_or(body.len()) as u64,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Receivers: what senders speak to, and the only way into the log.
 //!
-//! In: OTLP over gRPC and HTTP, as strangers send it. Out: records in the log, routed by trace id, and an answer that is never OK before they are
+//! In: OTLP over gRPC and HTTP and Prometheus remote write, as strangers send it. Out: records in the log, spans routed by trace id, points by resource
+//! or series, and an answer that is never OK before they are
 //! durable. This is not a buffer: what cannot be taken now is refused, with the time after which to come again.
 //!
-//! A request passes `listen` → `otlp_grpc` or `otlp_http` → `receive` → `inflate` → `route` → the log → `answer`.
+//! A request passes `listen` → `otlp_grpc`, `otlp_http` or `remote_write` → `receive` → `inflate` → `route` → the log → `answer`.
 
 mod admit;
 mod answer;
@@ -18,6 +19,7 @@ mod metrics;
 mod otlp_grpc;
 mod otlp_http;
 mod receive;
+mod remote_write;
 mod route;
 
 use bus::Log;

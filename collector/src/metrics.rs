@@ -149,19 +149,28 @@ impl Metrics {
     ) {
         self.request_seconds.observe(took.as_secs_f64());
         let refusal = outcome.as_ref().err().map(|refused| &refused.refusal);
-        self.count(protocol, signal.name(), refusal);
+        let is_partial = outcome.as_ref().is_ok_and(|taken| taken.n_rejected > 0);
+        let code = code_of(protocol, refusal, is_partial);
+        self.count(protocol, signal.name(), code, refusal);
     }
 
     /// A request was refused before it came to anybody.
     pub(crate) fn turned_away(&self, protocol: Protocol, signal: &'static str, refusal: &Refusal) {
-        self.count(protocol, signal, Some(refusal));
+        let code = code_of(protocol, Some(refusal), false);
+        self.count(protocol, signal, code, Some(refusal));
     }
 
-    fn count(&self, protocol: Protocol, signal: &'static str, refusal: Option<&Refusal>) {
+    fn count(
+        &self,
+        protocol: Protocol,
+        signal: &'static str,
+        code: &'static str,
+        refusal: Option<&Refusal>,
+    ) {
         let labels = RequestLabels {
             protocol: protocol.name(),
             signal,
-            code: code_of(protocol, refusal),
+            code,
         };
         self.requests.get_or_create(&labels).inc();
         if let Some(refusal) = refusal {
@@ -179,7 +188,7 @@ impl Metrics {
     pub(crate) fn taken(&self, tenant: &Tenant, signal: Signal, accepted: &Accepted) {
         let (n_accepted, n_rejected) = match signal {
             Signal::Traces => (&self.spans_accepted, &self.spans_rejected),
-            Signal::Metrics => (&self.points_accepted, &self.points_rejected),
+            Signal::Metrics | Signal::RemoteWrite => (&self.points_accepted, &self.points_rejected),
         };
         let tenant = tenant.as_str().to_owned();
         if accepted.n_rejected > 0 {
@@ -205,9 +214,11 @@ impl Metrics {
     }
 }
 
-fn code_of(protocol: Protocol, refusal: Option<&Refusal>) -> &'static str {
+fn code_of(protocol: Protocol, refusal: Option<&Refusal>, is_partial: bool) -> &'static str {
     match (protocol, refusal) {
         (Protocol::Grpc, None) => "OK",
+        (Protocol::RemoteWrite, None) if is_partial => "400",
+        (Protocol::RemoteWrite, None) => "204",
         (_, None) => "200",
         (Protocol::Grpc, Some(refusal)) => refusal.grpc_name(),
         (_, Some(refusal)) => refusal.http_name(),

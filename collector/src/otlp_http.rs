@@ -1,4 +1,4 @@
-//! OTLP over HTTP: protobuf and JSON, answered in the type of the request. Health and metrics of the process are on the same port.
+//! OTLP over HTTP: protobuf and JSON, answered in the type of the request. Remote write, health and metrics of the process are on the same port.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::answer::{self, HttpBody, Refusal, Unsupported};
 use crate::arrival::{Arrival, Format, Signal, tenant_of};
 use crate::inflate::Encoding;
 use crate::otlp_grpc::{quoted, unknown_encoding};
+use crate::remote_write;
 
 /// So many times the largest body is read of a body that was refused, before the connection is closed instead.
 const UNWANTED_FACTOR: u64 = 4;
@@ -31,6 +32,7 @@ pub(crate) async fn respond<L: Log>(
     let mut response = match head.uri.path() {
         "/v1/traces" => export(&collector, Signal::Traces, &head, &mut body).await,
         "/v1/metrics" => export(&collector, Signal::Metrics, &head, &mut body).await,
+        remote_write::PATH => remote_write::write(&collector, &head, &mut body).await,
         "/-/healthy" => read_only(&head, || text(StatusCode::OK, "text/plain", "ok\n")),
         "/-/ready" | "/ready" => read_only(&head, || ready(&collector)),
         "/metrics" => read_only(&head, || scrape(&collector)),
@@ -108,7 +110,7 @@ async fn read<L: Log>(
     })
 }
 
-fn check_verb(verb: &Method) -> Result<(), Refusal> {
+pub(crate) fn check_verb(verb: &Method) -> Result<(), Refusal> {
     if verb == Method::POST {
         return Ok(());
     }
@@ -155,7 +157,7 @@ fn unserved<L: Log>(collector: &Collector<L>, head: &Parts) -> Response<HttpBody
         other => (
             "other",
             format!(
-                "{} is not served here; /v1/traces and /v1/metrics are",
+                "{} is not served here; /v1/traces, /v1/metrics and /api/v1/write are",
                 quoted(other)
             ),
         ),

@@ -6,7 +6,7 @@
 mod records;
 mod signals;
 
-use bus::{Draft, Header, Kind, RequestHash};
+use bus::{Draft, Header, RequestHash};
 use parking_lot::Mutex;
 use telemetry::RecordTime;
 use telemetry::wire::{MetricLimits, WalkLimits, json};
@@ -105,7 +105,7 @@ impl Workbenches {
         let inflated = inflater.inflate(encoding, &body, self.inflated_max, &mut reserved)?;
         let request_hash = RequestHash(match encoding {
             Encoding::Identity => body_hash,
-            Encoding::Gzip | Encoding::Zstd => xxh3_128(inflated),
+            Encoding::Gzip | Encoding::Zstd | Encoding::Snappy => xxh3_128(inflated),
         });
         let decoded = match format {
             Format::Protobuf => None,
@@ -124,10 +124,11 @@ impl Workbenches {
         let accepted = match signal {
             Signal::Traces => signals.traces(bytes, &self.walk_limits, out)?,
             Signal::Metrics => signals.metrics(bytes, &self.metric_limits, out)?,
+            Signal::RemoteWrite => signals.remote_write(bytes, &self.metric_limits, out)?,
         };
         let header = Header {
             tenant,
-            kind: Kind::Otlp,
+            kind: signal.kind(),
             accepted_at: to.accepted_at,
             n_items: 0,
             request_hash,
@@ -151,7 +152,7 @@ fn decode_json(signal: Signal, text: &[u8], reserved: &mut Reserved) -> Result<V
     reserved.grow(text.len() as u64)?;
     let decoded = match signal {
         Signal::Traces => json::decode_traces(text),
-        Signal::Metrics => json::decode_metrics(text),
+        Signal::Metrics | Signal::RemoteWrite => json::decode_metrics(text),
     };
     decoded.map_err(|error| malformed_at(error.to_string()))
 }

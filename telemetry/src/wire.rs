@@ -22,10 +22,11 @@ pub use fault::WalkError;
 pub use limit::{Rejected, WalkLimits};
 pub use locate::RecordSpans;
 pub use metric::{
-    BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, MetricLimits,
-    MetricRegroup, MetricView, MetricsView, MetricsWalker, Number, NumberPointView, NumbersView,
-    PointsView, QuantileView, RejectedPoints, ResourceMetricsView, ScopeMetricsView,
-    SummaryPointView, Temporality,
+    BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, HistogramSide,
+    Label, MetadataView, MetricLimits, MetricRegroup, MetricView, MetricsView, MetricsWalker,
+    NativeHistogramView, Number, NumberPointView, NumbersView, PointsView, QuantileView,
+    RejectedPoints, ResourceMetricsView, SampleView, ScopeMetricsView, SeriesView, SpanOfBuckets,
+    SummaryPointView, Temporality, WriteExemplarView, WriteRegroup, WriteView, WriteWalker,
 };
 pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,

@@ -46,7 +46,7 @@ impl ExportResponse {
     fn to_json(&self, signal: Signal) -> Value {
         let rejected = match signal {
             Signal::Traces => "rejectedSpans",
-            Signal::Metrics => "rejectedDataPoints",
+            Signal::Metrics | Signal::RemoteWrite => "rejectedDataPoints",
         };
         match &self.partial_success {
             None => json!({}),
@@ -155,6 +155,6 @@ fn status_json(refused: &Refused) -> Value {
     status
 }
 
-fn whole_seconds_up(wait: Duration) -> u64 {
+pub(super) fn whole_seconds_up(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -2,7 +2,8 @@
 
 use bus::Partition;
 use telemetry::wire::{
-    MetricLimits, MetricRegroup, MetricsWalker, Regroup, TraceWalker, WalkError, WalkLimits,
+    MetricLimits, MetricRegroup, MetricsWalker, Regroup, RejectedPoints, TraceWalker, WalkError,
+    WalkLimits, WriteRegroup, WriteWalker,
 };
 use telemetry::{Tenant, partition_of, partition_of_hash};
 
@@ -18,6 +19,8 @@ pub(super) struct Signals {
     regroup: Regroup,
     metrics: MetricsWalker,
     regroup_metrics: MetricRegroup,
+    writes: WriteWalker,
+    regroup_writes: WriteRegroup,
 }
 
 /// Where the records of a request go.
@@ -78,14 +81,40 @@ impl Signals {
                     .push(Partition(partition), n_points, payload, out.reserved);
             },
         );
-        let rejected = view.rejected();
-        Ok(Accepted {
-            n_accepted: out.records.n_items(),
-            n_rejected: rejected.n_points(),
-            message: rejected.reason().to_owned(),
-            n_attributes_dropped: rejected.n_attributes,
-            n_exemplars_dropped: rejected.n_exemplars,
-        })
+        Ok(accepted(out.records, view.rejected()))
+    }
+
+    /// Samples of remote write, by their series.
+    pub(super) fn remote_write(
+        &mut self,
+        bytes: &[u8],
+        limits: &MetricLimits,
+        out: Out<'_>,
+    ) -> Result<Accepted, Refusal> {
+        let view = self
+            .writes
+            .walk(bytes, limits)
+            .map_err(|error| refused_by_walk(error, "samples, or series around them"))?;
+        self.regroup_writes.regroup(
+            &view,
+            |identity| partition_of_hash(out.tenant, identity, out.n_partitions),
+            RECORD_BYTES_MAX,
+            |partition, n_points, payload| {
+                out.records
+                    .push(Partition(partition), n_points, payload, out.reserved);
+            },
+        );
+        Ok(accepted(out.records, view.rejected()))
+    }
+}
+
+fn accepted(records: &Records, rejected: &RejectedPoints) -> Accepted {
+    Accepted {
+        n_accepted: records.n_items(),
+        n_rejected: rejected.n_points(),
+        message: rejected.reason().to_owned(),
+        n_attributes_dropped: rejected.n_attributes,
+        n_exemplars_dropped: rejected.n_exemplars,
     }
 }
 

@@ -1,4 +1,4 @@
-use bus::{Partition, Topic};
+use bus::{Kind, Partition, Topic};
 use telemetry::Tenant;
 
 use super::records::RECORDS_MAX;

@@ -9,5 +9,6 @@ mod local_log;
 mod memory_log;
 mod metrics;
 mod pressure;
+mod remote_write;
 mod server;
 mod wire;

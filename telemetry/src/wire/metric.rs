@@ -10,12 +10,17 @@ mod identity;
 mod judge;
 mod limit;
 mod regroup;
+mod remote_write;
 mod rewrite;
 mod view;
 mod walk;
 
 pub use limit::{MetricLimits, RejectedPoints};
 pub use regroup::MetricRegroup;
+pub use remote_write::{
+    HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesView, SpanOfBuckets,
+    WriteExemplarView, WriteRegroup, WriteView, WriteWalker,
+};
 pub use view::{
     BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, MetricView,
     Number, NumberPointView, NumbersView, PointsView, QuantileView, ResourceMetricsView,

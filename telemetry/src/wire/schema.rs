@@ -1,8 +1,10 @@
 //! The messages of OTLP as tables: which JSON name is which protobuf field, and what a checker must know of it.
 
 mod metrics;
+mod remote_write;
 
 pub(super) use metrics::METRICS_DATA;
+pub(super) use remote_write::WRITE_REQUEST;
 
 /// A message by its fields.
 pub(super) type Message = &'static [Field];

@@ -10,3 +10,4 @@ mod differential;
 mod json;
 mod metrics;
 mod regroup;
+mod remote_write;

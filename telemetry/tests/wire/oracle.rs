@@ -3,3 +3,4 @@
 pub(crate) mod generate;
 pub(crate) mod metrics;
 pub(crate) mod rebuild;
+pub(crate) mod remote_write;

@@ -6,7 +6,7 @@ use super::super::entry::Marks;
 use super::super::fault::{At, Faulty, Flaw};
 use super::super::limit::WalkLimits;
 use super::super::proto::{DEPTH_MAX, Reader};
-use super::super::schema::{Field, Kind, METRICS_DATA, Message, Role};
+use super::super::schema::{Field, Kind, Message, Role};
 use super::super::walk::ValueWalk;
 use super::limit::MetricLimits;
 
@@ -19,14 +19,19 @@ const FIXED64: u64 = 1;
 const DELIMITED: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// Checks `bytes` as `MetricsData`.
-pub(super) fn check(bytes: &[u8], limits: &MetricLimits, of_values: &WalkLimits) -> Faulty<Marks> {
+/// Checks `bytes` as a message.
+pub(super) fn check(
+    bytes: &[u8],
+    message: Message,
+    limits: &MetricLimits,
+    of_values: &WalkLimits,
+) -> Faulty<Marks> {
     let mut check = Check {
         limits,
         values: ValueWalk::new(of_values),
         marks: Marks::default(),
     };
-    check.message(Reader::new(bytes), DEPTH_MAX, METRICS_DATA)?;
+    check.message(Reader::new(bytes), DEPTH_MAX, message)?;
     check.marks.add(check.values.take_marks());
     Ok(check.marks)
 }

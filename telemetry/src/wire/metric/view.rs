@@ -21,6 +21,16 @@ fn attributes(bytes: &[u8], extent: Extent, number: u64) -> Attributes<'_> {
     Attributes::new(Reader::within(bytes, extent), delimited_key(number))
 }
 
+/// A number of the wire as `sint32` means it.
+pub(super) fn zigzag(value: u64) -> i32 {
+    zigzag64(u64::from(value as u32)) as i32
+}
+
+/// A number of the wire as `sint64` means it.
+pub(super) fn zigzag64(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
 /// One `ResourceMetrics`.
 #[derive(Debug, Clone, Copy)]
 pub struct ResourceMetricsView<'a> {

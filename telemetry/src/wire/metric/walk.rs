@@ -6,6 +6,7 @@ use super::super::entry::Marks;
 use super::super::fault::{Stop, WalkError};
 use super::super::limit::WalkLimits;
 use super::super::proto::Extent;
+use super::super::schema::METRICS_DATA;
 use super::check::check;
 use super::entry::{Entries, MetricEntry, PointEntry, ResourceEntry};
 use super::fields::{Bodies, Fields, Wire};
@@ -88,7 +89,8 @@ impl MetricsWalker {
         }
         let failed = |stop: Stop| stop.into_error(limits.items_max);
         let of_values = limits.of_values();
-        let marks = check(bytes, limits, &of_values).map_err(|fault| failed(fault.into()))?;
+        let marks =
+            check(bytes, METRICS_DATA, limits, &of_values).map_err(|fault| failed(fault.into()))?;
         let mut walked = bytes;
         if marks.is_dirty() || marks.has(Marks::DEEP) {
             self.rewrite(bytes, limits, &of_values)?;
@@ -124,7 +126,7 @@ impl MetricsWalker {
         if u32::try_from(n_bytes).is_err() {
             return Err(WalkError::TooLarge { n_bytes });
         }
-        let checked = check(out, limits, of_values);
+        let checked = check(out, METRICS_DATA, limits, of_values);
         checked.map_err(|fault| Stop::from(fault).into_error(limits.items_max))?;
         Ok(())
     }

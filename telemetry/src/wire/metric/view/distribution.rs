@@ -3,9 +3,9 @@
 use super::super::super::proto::Extent;
 use super::super::super::value::Attributes;
 use super::super::fields::{Bodies, Fields, Wire};
-use super::attributes;
 use super::number::{ExemplarView, NumbersView, exemplars};
 use super::points::ReadAt;
+use super::{attributes, zigzag};
 
 /// One `HistogramDataPoint`.
 #[derive(Debug, Clone, Copy)]
@@ -65,12 +65,6 @@ pub struct SummaryPointView<'a> {
 pub struct QuantileView {
     pub quantile: f64,
     pub value: f64,
-}
-
-/// A number of the wire as `sint32` means it.
-fn zigzag(value: u64) -> i32 {
-    let value = value as u32;
-    (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
 impl<'a> ReadAt<'a> for HistogramPointView<'a> {

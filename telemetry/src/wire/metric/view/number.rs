@@ -136,7 +136,7 @@ pub struct NumbersView<'a> {
 }
 
 impl<'a> NumbersView<'a> {
-    pub(super) fn fixed(bytes: &'a [u8], extent: Extent, number: u64) -> Self {
+    pub(in super::super) fn fixed(bytes: &'a [u8], extent: Extent, number: u64) -> Self {
         Self {
             bytes,
             fields: Fields::within(bytes, extent),
@@ -146,7 +146,7 @@ impl<'a> NumbersView<'a> {
         }
     }
 
-    pub(super) fn varints(bytes: &'a [u8], extent: Extent, number: u64) -> Self {
+    pub(in super::super) fn varints(bytes: &'a [u8], extent: Extent, number: u64) -> Self {
         Self {
             is_varint: true,
             ..Self::fixed(bytes, extent, number)

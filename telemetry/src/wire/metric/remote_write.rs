@@ -1,0 +1,160 @@
+//! Prometheus remote write 1.0, once decompressed: checked as prost checks it, series judged one by one, regrouped by copying ranges.
+//!
+//! In: bytes of `prometheus.WriteRequest` from anywhere. Out: a [`WriteView`] of its series, or why the whole is refused; then a `WriteRequest` for each
+//! partition. A series that no store can use is left out whole: its labels are its name, so none of them can be left out.
+
+mod judge;
+mod regroup;
+mod view;
+
+use super::super::fault::{Stop, WalkError};
+use super::super::proto::Extent;
+use super::super::schema::WRITE_REQUEST;
+use super::check::check;
+use super::fields::Bodies;
+use super::limit::{MetricLimits, RejectedPoints};
+
+pub use regroup::WriteRegroup;
+pub use view::{
+    HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesView, SpanOfBuckets,
+    WriteExemplarView,
+};
+
+/// Field numbers of `WriteRequest`.
+const TIME_SERIES: u64 = 1;
+const METADATA: u64 = 3;
+
+/// Walks requests, one at a time. Its vectors are used again.
+#[derive(Debug, Default)]
+pub struct WriteWalker {
+    items: Vec<Item>,
+    rejected: RejectedPoints,
+}
+
+/// A series or the metadata of a metric.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    field: u64,
+    extent: Extent,
+    /// Of its sorted labels, or of the metric's name.
+    identity: u64,
+    /// Samples and histograms.
+    n_points: u32,
+}
+
+/// A request that was walked.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteView<'a> {
+    bytes: &'a [u8],
+    items: &'a [Item],
+    rejected: &'a RejectedPoints,
+}
+
+impl<'a> WriteView<'a> {
+    /// All series that were sent, rejected ones as well.
+    pub fn series(&self) -> impl Iterator<Item = SeriesView<'a>> + use<'a> {
+        let bytes = self.bytes;
+        bodies(bytes, TIME_SERIES).map(move |extent| SeriesView::new(bytes, extent))
+    }
+
+    /// What was said of metrics.
+    pub fn metadata(&self) -> impl Iterator<Item = MetadataView<'a>> + use<'a> {
+        let bytes = self.bytes;
+        bodies(bytes, METADATA).map(move |extent| MetadataView::read(bytes, extent))
+    }
+
+    /// Samples and histograms that were accepted.
+    #[must_use]
+    pub fn n_points(&self) -> u64 {
+        self.items.iter().map(|item| u64::from(item.n_points)).sum()
+    }
+
+    /// What was left out.
+    #[must_use]
+    pub fn rejected(&self) -> &'a RejectedPoints {
+        self.rejected
+    }
+}
+
+fn bodies(bytes: &[u8], number: u64) -> Bodies<'_> {
+    let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    Bodies::within(bytes, Extent { start: 0, end }, number)
+}
+
+impl WriteWalker {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Checks `bytes` and finds their series.
+    ///
+    /// # Errors
+    /// When prost would refuse the bytes, or there are more items than `limits` allow.
+    pub fn walk<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        limits: &MetricLimits,
+    ) -> Result<WriteView<'a>, WalkError> {
+        self.items.clear();
+        self.rejected.clear();
+        let n_bytes = bytes.len();
+        if u32::try_from(n_bytes).is_err() {
+            return Err(WalkError::TooLarge { n_bytes });
+        }
+        let failed = |stop: Stop| stop.into_error(limits.items_max);
+        check(bytes, WRITE_REQUEST, limits, &limits.of_values())
+            .map_err(|fault| failed(fault.into()))?;
+        self.pass(bytes, limits).map_err(failed)?;
+        Ok(WriteView {
+            bytes,
+            items: &self.items,
+            rejected: &self.rejected,
+        })
+    }
+
+    fn pass(&mut self, bytes: &[u8], limits: &MetricLimits) -> Result<(), Stop> {
+        let mut n_points = 0_u32;
+        for (idx, extent) in bodies(bytes, TIME_SERIES).enumerate() {
+            let series = SeriesView::new(bytes, extent);
+            let n_here = judge::n_points(&series);
+            n_points = n_points.saturating_add(n_here);
+            if n_points > limits.items_max {
+                return Err(Stop::TooManyItems);
+            }
+            if let Err(reason) = judge::series(&series, limits) {
+                let told = format_args!("timeseries[{idx}]{}: {reason}", judge::named(&series));
+                self.rejected.points.add(n_here, told);
+            } else if n_here > 0 {
+                self.push(TIME_SERIES, extent, series.identity(), n_here, limits)?;
+            }
+        }
+        for extent in bodies(bytes, METADATA) {
+            let metadata = MetadataView::read(bytes, extent);
+            if judge::is_kept(&metadata, extent, limits) {
+                self.push(METADATA, extent, metadata.identity(), 0, limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        field: u64,
+        extent: Extent,
+        identity: u64,
+        n_points: u32,
+        limits: &MetricLimits,
+    ) -> Result<(), Stop> {
+        if self.items.len() >= limits.items_max as usize {
+            return Err(Stop::TooManyItems);
+        }
+        self.items.push(Item {
+            field,
+            extent,
+            identity,
+            n_points,
+        });
+        Ok(())
+    }
+}

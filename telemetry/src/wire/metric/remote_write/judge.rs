@@ -1,0 +1,182 @@
+//! Which series no store can use (delivery.md §8, B17 and B18): left out one by one, each with the reason.
+
+use super::super::super::proto::Extent;
+use super::super::limit::MetricLimits;
+use super::view::{HistogramSide, Label, MetadataView, NativeHistogramView, SeriesView};
+
+/// Label that is the metric's name.
+const NAME: &str = "__name__";
+/// Schemas of exponential buckets, and that of custom ones.
+const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
+const CUSTOM_SCHEMA: i32 = -53;
+/// A side may have so many times as many empty buckets between its spans as it may have buckets.
+const GAP_FACTOR: u64 = 16;
+/// Longest name that a message repeats, in bytes.
+const TOLD_BYTES_MAX: usize = 64;
+
+pub(super) type Judged = Result<(), &'static str>;
+
+/// The metric of a series, for messages.
+pub(super) fn named(series: &SeriesView<'_>) -> String {
+    let name = series.labels().find(|label| label.name == NAME);
+    let name = name.map_or("", |label| label.value);
+    let is_short = !name.is_empty() && name.len() <= TOLD_BYTES_MAX;
+    if is_short {
+        format!(" ({name:?})")
+    } else {
+        String::new()
+    }
+}
+
+pub(super) fn n_points(series: &SeriesView<'_>) -> u32 {
+    u32::try_from(series.n_points()).unwrap_or(u32::MAX)
+}
+
+pub(super) fn series(series: &SeriesView<'_>, limits: &MetricLimits) -> Judged {
+    labels(series, limits)?;
+    if series.n_exemplars() > limits.exemplars_max as usize {
+        return Err("more than 128 exemplars");
+    }
+    for exemplar in series.exemplars() {
+        limited(exemplar.labels(), limits)?;
+    }
+    series
+        .histograms()
+        .try_for_each(|point| histogram(&point, limits))
+}
+
+fn labels(series: &SeriesView<'_>, limits: &MetricLimits) -> Judged {
+    limited(series.labels(), limits)?;
+    let name = series.labels().find(|label| label.name == NAME);
+    let name_bytes = name.map_or(0, |label| label.value.len());
+    if name_bytes == 0 {
+        return Err("no label __name__");
+    }
+    if name_bytes > limits.name_bytes_max as usize {
+        return Err("the metric's name is longer than 256 bytes");
+    }
+    let is_sorted = series.labels().is_sorted_by(|a, b| a.name < b.name);
+    if !is_sorted && has_twice(series) {
+        return Err("a label comes twice");
+    }
+    Ok(())
+}
+
+fn limited<'a>(labels: impl Iterator<Item = Label<'a>>, limits: &MetricLimits) -> Judged {
+    let mut n_labels = 0_u32;
+    for label in labels {
+        n_labels = n_labels.saturating_add(1);
+        if n_labels > limits.labels_max {
+            return Err("more than 40 labels");
+        }
+        if label.name.is_empty() {
+            return Err("a label without a name");
+        }
+        if label.name.len() > limits.key_bytes_max as usize {
+            return Err("a label's name is longer than 256 bytes");
+        }
+        if label.value.len() > limits.value_bytes_max as usize {
+            return Err("a label's value is longer than 4 KiB");
+        }
+    }
+    Ok(())
+}
+
+/// At most `labels_max` names are compared with each other.
+fn has_twice(series: &SeriesView<'_>) -> bool {
+    let mut labels = series.labels();
+    while let Some(label) = labels.next() {
+        if labels.clone().any(|later| later.name == label.name) {
+            return true;
+        }
+    }
+    false
+}
+
+fn histogram(point: &NativeHistogramView<'_>, limits: &MetricLimits) -> Judged {
+    // a stale marker says nothing else
+    if point.sum.to_bits() == STALE_BITS {
+        return Ok(());
+    }
+    let is_count = |count: f64| count.is_finite() && count >= 0.0;
+    if !SCHEMAS.contains(&point.schema) && point.schema != CUSTOM_SCHEMA {
+        return Err("a histogram of an unknown schema");
+    }
+    if !is_count(point.count) || !is_count(point.zero_count) || !is_count(point.zero_threshold) {
+        return Err("a histogram whose count or zero bucket is negative or no number");
+    }
+    bounds(point, limits)?;
+    side(point, HistogramSide::Negative, limits)?;
+    side(point, HistogramSide::Positive, limits)
+}
+
+/// The NaN that says that a series ended.
+const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+fn bounds(point: &NativeHistogramView<'_>, limits: &MetricLimits) -> Judged {
+    let (mut last, mut n_bounds) = (f64::NEG_INFINITY, 0_u32);
+    for bound in point.custom_values() {
+        if bound <= last || bound.is_nan() {
+            return Err("a histogram whose custom bounds do not ascend");
+        }
+        (last, n_bounds) = (bound, n_bounds.saturating_add(1));
+    }
+    if n_bounds > limits.buckets_max {
+        return Err("a histogram of more than 1024 buckets");
+    }
+    Ok(())
+}
+
+fn side(point: &NativeHistogramView<'_>, side: HistogramSide, limits: &MetricLimits) -> Judged {
+    let (mut n_buckets, mut n_gaps) = (0_u64, 0_u64);
+    for (n, span) in point.spans(side).enumerate() {
+        n_buckets = n_buckets.saturating_add(span.length.into());
+        if n > 0 {
+            let gap = u64::try_from(span.offset).map_err(|_| "a histogram whose spans overlap")?;
+            n_gaps = n_gaps.saturating_add(gap);
+        }
+    }
+    let buckets_max = u64::from(limits.buckets_max);
+    if n_buckets > buckets_max || n_gaps > buckets_max.saturating_mul(GAP_FACTOR) {
+        return Err("a histogram of more than 1024 buckets");
+    }
+    let n_counts = if point.is_float {
+        counts(point.counts(side))?
+    } else {
+        deltas(point.deltas(side))?
+    };
+    if n_counts != n_buckets {
+        return Err("a histogram whose spans and buckets differ in number");
+    }
+    Ok(())
+}
+
+fn counts(counts: impl Iterator<Item = f64>) -> Result<u64, &'static str> {
+    let mut n = 0;
+    for count in counts {
+        if !count.is_finite() || count < 0.0 {
+            return Err("a histogram with a negative bucket");
+        }
+        n += 1;
+    }
+    Ok(n)
+}
+
+fn deltas(deltas: impl Iterator<Item = i64>) -> Result<u64, &'static str> {
+    let (mut n, mut count) = (0, 0_i64);
+    for delta in deltas {
+        count = count.checked_add(delta).unwrap_or(-1);
+        if count < 0 {
+            return Err("a histogram with a negative bucket");
+        }
+        n += 1;
+    }
+    Ok(n)
+}
+
+/// Metadata is advice: what is too large, or of no metric, is left out.
+pub(super) fn is_kept(metadata: &MetadataView<'_>, extent: Extent, limits: &MetricLimits) -> bool {
+    !metadata.metric.is_empty()
+        && metadata.metric.len() <= limits.name_bytes_max as usize
+        && extent.len() <= limits.item_bytes_max
+}
