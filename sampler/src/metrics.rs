@@ -27,6 +27,8 @@ pub struct Metrics {
     dead_letters: Counter,
     red_skewed: Counter,
     red_overflowed: Counter,
+    edges_overflowed: Counter,
+    edges_late: Counter,
     /// Epochs whose name already had other content.
     pub(crate) determinism_violations: Counter,
     /// Take-overs from a log that was cut behind what was open.
@@ -132,6 +134,16 @@ impl Metrics {
             self.red_overflowed.clone(),
         );
         registry.register(
+            "sampler_edges_overflowed",
+            "Requests and unpaired ends of calls counted under __overflow__, since their own edge is one too many",
+            self.edges_overflowed.clone(),
+        );
+        registry.register(
+            "sampler_edges_late",
+            "Ends of calls that came after the decision and count in no edge",
+            self.edges_late.clone(),
+        );
+        registry.register(
             "sampler_determinism_violations",
             "Epochs sealed with other content than before",
             self.determinism_violations.clone(),
@@ -176,6 +188,8 @@ impl Metrics {
         self.dead_letters.inc_by(epoch.dead_letters.len() as u64);
         self.red_skewed.inc_by(epoch.red.n_skewed);
         self.red_overflowed.inc_by(epoch.red.n_overflowed);
+        self.edges_overflowed.inc_by(epoch.red.n_edges_overflowed);
+        self.edges_late.inc_by(epoch.n_late.ends);
         if let Some(t) = epoch.entry.clock.last {
             let label = PartitionLabels {
                 partition: partition.0,

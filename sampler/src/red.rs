@@ -5,6 +5,7 @@
 //! spans and their records alone.
 
 mod delta;
+mod edge;
 mod instance;
 mod name;
 mod resource;
@@ -12,12 +13,14 @@ mod span;
 mod table;
 mod window;
 
+use service_map::edge::Counted;
 use telemetry::derived::TenantDelta;
 use telemetry::histogram::ExpHistogram;
 use telemetry::wire::{SpanKind, SpanView};
 use telemetry::{RecordTime, Tenant};
 
 use crate::policy::threshold::{OtState, UNIT};
+use edge::EdgeTable;
 use instance::InstanceTable;
 use resource::Resources;
 use span::SpanTable;
@@ -28,6 +31,8 @@ pub const SERIES_MAX: usize = 100_000;
 pub const SERIES_OF_SERVICE_MAX: u32 = 2_000;
 /// The name under which spans count whose own series is one too many.
 pub const OVERFLOW: &str = "__overflow__";
+/// Edges of one epoch that are counted by name; requests of further ones are counted between two nodes called [`OVERFLOW`].
+pub const EDGES_MAX: usize = 10_000;
 
 /// Durations of all spans, in s.
 pub const SPAN_DURATION: &str = "tracewell_span_duration_seconds";
@@ -44,9 +49,11 @@ pub struct Red {
     resources: Resources,
     spans: SpanTable,
     instances: InstanceTable,
+    edges: EdgeTable,
     n_windows: u64,
     n_skewed: u64,
     n_overflowed: u64,
+    n_edges_overflowed: u64,
 }
 
 /// What an epoch adds to the series of every tenant.
@@ -58,6 +65,8 @@ pub struct RedDeltas {
     pub n_skewed: u64,
     /// Spans that count under [`OVERFLOW`].
     pub n_overflowed: u64,
+    /// Requests and unpaired ends that count under [`OVERFLOW`].
+    pub n_edges_overflowed: u64,
 }
 
 impl Red {
@@ -100,6 +109,12 @@ impl Red {
         }
     }
 
+    /// Counts what an end of a call in a decided trace of a tenant counts for.
+    pub fn count(&mut self, tenant: &Tenant, counted: Counted<'_>) {
+        let overflowed = self.edges.count(tenant, counted, &mut self.n_windows);
+        self.n_edges_overflowed += u64::from(overflowed);
+    }
+
     /// How much the epoch has counted apart: resources and windows of series.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -113,6 +128,7 @@ impl Red {
             tenants: self.deltas_of(&|_, _| true),
             n_skewed: self.n_skewed,
             n_overflowed: self.n_overflowed,
+            n_edges_overflowed: self.n_edges_overflowed,
         }
     }
 
@@ -123,6 +139,7 @@ impl Red {
         self.spans.deltas(&self.resources, wanted, &mut series);
         self.instances.deltas(&self.resources, wanted, &mut series);
         instance::info(&self.resources, wanted, &mut series);
+        self.edges.deltas(wanted, &mut series);
         delta::by_tenant(series)
     }
 
@@ -132,6 +149,16 @@ impl Red {
         *self = Self::default();
         deltas
     }
+}
+
+/// The name of a span's service, as the label that it counts under.
+pub(crate) fn service_of<'a>(span: &SpanView<'a>) -> &'a str {
+    resource::service_name(&span.resource())
+}
+
+/// Beginning of the window that a span of a record taken at `t` counts in.
+pub(crate) fn window_of(span: &SpanView<'_>, t: RecordTime, historic: bool) -> i64 {
+    window::of_span(span.end_unix_ns(), t, historic).0
 }
 
 fn seconds(ns: u64) -> f64 {

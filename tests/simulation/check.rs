@@ -102,7 +102,7 @@ fn check_red(sealed: &[SealedEpoch], shard: &Shard, expected: &Expected) -> Resu
 }
 
 /// How many spans a span stands for.
-fn weight(trace_state: &str) -> f64 {
+pub(crate) fn weight(trace_state: &str) -> f64 {
     let threshold = OtState::parse(trace_state).threshold.unwrap_or(0);
     UNIT as f64 / (UNIT - threshold) as f64
 }

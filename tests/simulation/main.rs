@@ -3,6 +3,7 @@
 //! `TRACEWELL_SIM_SEEDS=10000` runs as many seeds; `TRACEWELL_SIM_SEED=7` runs that one alone.
 
 mod check;
+mod edges;
 mod everyone;
 mod pure;
 mod shell;

@@ -8,6 +8,7 @@ use sampler::shard::mutant::Mutant as ShardMutant;
 use sampler::{SealedEpoch, Shard};
 
 use crate::check::check_run;
+use crate::edges::check_edges;
 use crate::traffic::{self, N_PARTITIONS, OF};
 use crate::{for_each_seed, n_noticed};
 
@@ -163,7 +164,8 @@ fn check_contract(seed: u64, with_ticks: bool, broken: &Broken) -> Result<(), St
     let log = traffic::log(seed, with_ticks);
     let mut shard = broken.shard();
     let sealed = run(&mut shard, &log)?;
-    check_run(&log, &sealed, &shard)
+    check_run(&log, &sealed, &shard)?;
+    check_edges(&log, &sealed, &shard, broken.shard())
 }
 
 #[test]
@@ -185,11 +187,20 @@ fn a_log_that_was_cut_behind_what_is_open_loses_that_and_counts_it() {
     for_each_seed("a_log_that_was_cut", 100, check_cut_log);
 }
 
+/// Labels of an epoch's edges that tell of what kind they are.
+fn kinds_of_edges(epoch: &SealedEpoch) -> impl Iterator<Item = String> + '_ {
+    let series = epoch.red.tenants.iter().flat_map(|tenant| &tenant.series);
+    let labels = series.flat_map(|series| &series.labels);
+    let kinds = labels.filter(|(name, _)| name == "connection_type" || name == "virtual_node");
+    kinds.map(|(name, value)| format!("{name}={value}"))
+}
+
 #[test]
 fn the_traffic_meets_every_case() {
     let mut settled = std::collections::BTreeSet::new();
     let (mut n_late, mut n_dead, mut n_duplicates, mut n_dropped) = (0, 0, 0, 0);
     let (mut n_early, mut n_scheduled) = (0, 0);
+    let (mut n_late_ends, mut edges) = (0, std::collections::BTreeSet::new());
     let phase_ms = u64::from(OF.partition.0) * (EPOCH_MS / 1_000) / u64::from(N_PARTITIONS) * 1_000;
     for seed in 0..5 {
         let log = traffic::log(seed, true);
@@ -204,6 +215,8 @@ fn the_traffic_meets_every_case() {
             .iter()
             .map(|epoch| epoch.n_late.kept.min(1) + epoch.n_late.dropped.min(1))
             .sum::<u64>();
+        n_late_ends += sealed.iter().map(|epoch| epoch.n_late.ends).sum::<u64>();
+        edges.extend(sealed.iter().flat_map(kinds_of_edges));
         n_dead += sealed
             .iter()
             .map(|epoch| epoch.dead_letters.len())
@@ -224,6 +237,15 @@ fn the_traffic_meets_every_case() {
             .sum::<u64>();
     }
     assert_eq!(settled.len(), 5, "{settled:?}");
+    assert!(n_late_ends > 20, "{n_late_ends}");
+    let kinds = [
+        "connection_type=database",
+        "connection_type=messaging_system",
+        "connection_type=virtual_node",
+        "virtual_node=client",
+        "virtual_node=server",
+    ];
+    assert_eq!(edges.into_iter().collect::<Vec<_>>(), kinds);
     assert!(n_early > 5 && n_scheduled > 20, "{n_early} {n_scheduled}");
     assert!(
         n_late > 20 && n_dead > 5 && n_duplicates > 100 && n_dropped > 100,

@@ -181,12 +181,14 @@ fn trace(seeded: &mut Seeded) -> Vec<Sent> {
     };
     let root_id = seeded.next_u64() | 1;
     let mut sent = Vec::new();
+    let mut parents: Vec<u64> = Vec::new();
     for n in 0..n_spans {
         let late_ms = if seeded.chance(0.85) {
             seeded.below(4_000)
         } else {
             seeded.below(90_000)
         };
+        let kind = 1 + seeded.below(5) as i32;
         let start_ns = (1_700_000_000_000 + begin_ms) * 1_000_000 + seeded.below(20_000_000);
         let span_id = if n == 0 {
             root_id
@@ -196,14 +198,16 @@ fn trace(seeded: &mut Seeded) -> Vec<Sent> {
         let span = Span {
             trace_id: id.clone(),
             span_id: span_id.to_be_bytes().to_vec(),
-            parent_span_id: if n == 0 {
-                Vec::new()
-            } else {
-                root_id.to_be_bytes().to_vec()
+            parent_span_id: match parents.len() {
+                0 => Vec::new(),
+                n => parents[seeded.below(n as u64) as usize]
+                    .to_be_bytes()
+                    .to_vec(),
             },
             trace_state: trace_state.to_owned(),
             name: format!("op-{}", seeded.below(8)),
-            kind: 1 + seeded.below(5) as i32,
+            kind,
+            attributes: peer(seeded, kind),
             start_time_unix_nano: start_ns,
             end_time_unix_nano: start_ns + seeded.below(100_000_000),
             status: seeded.chance(0.1).then(|| Status {
@@ -212,6 +216,7 @@ fn trace(seeded: &mut Seeded) -> Vec<Sent> {
             }),
             ..Default::default()
         };
+        parents.push(span_id);
         let service = seeded.below(4);
         let at_ms = begin_ms + late_ms;
         // the same span in another request, and other content under one id
@@ -243,6 +248,23 @@ fn trace(seeded: &mut Seeded) -> Vec<Sent> {
         });
     }
     sent
+}
+
+/// Whom some spans name at the other end of their call.
+fn peer(seeded: &mut Seeded, kind: i32) -> Vec<KeyValue> {
+    let key = match kind {
+        3 if seeded.chance(0.5) => "db.system.name",
+        4 | 5 if seeded.chance(0.5) => "messaging.destination.name",
+        _ => return Vec::new(),
+    };
+    let name = AnyValue {
+        value: Some(Value::StringValue(format!("peer-{}", seeded.below(3)))),
+    };
+    vec![KeyValue {
+        key: key.to_owned(),
+        value: Some(name),
+        ..Default::default()
+    }]
 }
 
 /// A request, as one record or two, now and then sent again, now and then damaged.

@@ -108,7 +108,7 @@ impl Resources {
     fn read(&mut self, tenant: &Tenant, resource: &ResourceView<'_>, bytes: &[u8]) -> Resource {
         let text = |key: &str| {
             let found = resource.attributes().find(|(name, _)| *name == key);
-            found.map_or_else(String::new, |(_, value)| cut(&value.text()))
+            found.map_or_else(String::new, |(_, value)| cut(&value.text()).to_owned())
         };
         let or = |first: String, second: &str| {
             if first.is_empty() {
@@ -117,7 +117,7 @@ impl Resources {
                 first
             }
         };
-        let name = cut(resource.service_name().unwrap_or(semconv::UNKNOWN_SERVICE));
+        let name = service_name(resource).to_owned();
         let service = Service {
             tenant: tenant.clone(),
             name: name.clone(),
@@ -250,10 +250,15 @@ fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a String)>) -> Vec<(St
         .collect()
 }
 
-fn cut(text: &str) -> String {
+/// A service's name as a label.
+pub(super) fn service_name<'a>(resource: &ResourceView<'a>) -> &'a str {
+    cut(resource.service_name().unwrap_or(semconv::UNKNOWN_SERVICE))
+}
+
+fn cut(text: &str) -> &str {
     let mut end = text.len().min(VALUE_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or_default().to_owned()
+    text.get(..end).unwrap_or_default()
 }

@@ -57,12 +57,19 @@ impl<T: Default> Windows<T> {
 
     /// In order of time.
     pub(super) fn deltas(&self, value: impl Fn(&T) -> DeltaValue) -> Vec<WindowDelta> {
-        let delta = |(start_unix_ms, counted): &(i64, T)| WindowDelta {
-            start_unix_ms: *start_unix_ms,
-            end_unix_ms: start_unix_ms.saturating_add(WINDOW_MS),
-            value: value(counted),
+        self.some_deltas(|counted| Some(value(counted)))
+    }
+
+    /// The same without windows that have nothing.
+    pub(super) fn some_deltas(&self, value: impl Fn(&T) -> Option<DeltaValue>) -> Vec<WindowDelta> {
+        let delta = |(start_unix_ms, counted): &(i64, T)| {
+            Some(WindowDelta {
+                start_unix_ms: *start_unix_ms,
+                end_unix_ms: start_unix_ms.saturating_add(WINDOW_MS),
+                value: value(counted)?,
+            })
         };
-        self.0.iter().map(delta).collect()
+        self.0.iter().filter_map(delta).collect()
     }
 }
 

@@ -92,6 +92,8 @@ pub struct Decided {
 pub struct LateCounts {
     pub kept: u64,
     pub dropped: u64,
+    /// Those of them that are ends of calls, which count in no edge.
+    pub ends: u64,
 }
 
 impl SealedEpoch {

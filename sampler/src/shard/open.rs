@@ -7,8 +7,10 @@ use std::time::Duration;
 use bus::Offset;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use telemetry::{ShardTime, TraceId};
+use telemetry::wire::SpanView;
+use telemetry::{RecordTime, ShardTime, TraceId};
 
+use super::ends::{Ends, TakenEnd};
 use super::pages::Pages;
 use super::trace::{Identity, OpenTrace, Refs, SpanRef};
 use super::{SPAN_BYTES, Settled, TRACE_BYTES};
@@ -19,6 +21,7 @@ use crate::policy::Limits;
 pub(super) struct OpenTraces {
     traces: Pages<OpenTrace>,
     pub(super) refs: Refs,
+    pub(super) ends: Ends,
     /// Looked up, never gone through: its order is random.
     index: HashTable<u32>,
     hasher: RandomState,
@@ -96,6 +99,18 @@ impl OpenTraces {
     pub(super) fn push(&mut self, slot: u32, at: SpanRef, identity: Identity) {
         self.refs.push(self.traces.get_mut(slot), at, identity);
         self.n_spans += 1;
+    }
+
+    /// Remembers what a span says of its call, if it is an end of one.
+    pub(super) fn push_end(
+        &mut self,
+        slot: u32,
+        span: &SpanView<'_>,
+        t: RecordTime,
+        historic: bool,
+    ) {
+        let trace = self.traces.get_mut(slot);
+        self.ends.push(trace, span, t, historic);
     }
 
     /// Marks a trace to be decided when the second closes.
@@ -217,17 +232,21 @@ impl OpenTraces {
         (at.offset, at.place.start)
     }
 
-    /// Takes a decided trace out, with its spans.
-    pub(super) fn remove(&mut self, slot: u32) -> (OpenTrace, Vec<(SpanRef, Identity)>) {
+    /// Takes a decided trace out, with its spans and its ends of calls.
+    pub(super) fn remove(
+        &mut self,
+        slot: u32,
+    ) -> (OpenTrace, Vec<(SpanRef, Identity)>, Vec<TakenEnd>) {
         let trace = self.traces.remove(slot);
         let spans = self.refs.of(&trace).collect();
         self.refs.free(&trace);
+        let ends = self.ends.take(&trace);
         self.n_spans -= u64::from(trace.n_spans);
         let hash = self.hasher.hash_one((trace.tenant, trace.id));
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
         }
-        (trace, spans)
+        (trace, spans, ends)
     }
 
     /// First offset and first τ of the oldest open trace. Forgets those in front of it that are decided.
@@ -272,7 +291,7 @@ impl OpenTraces {
 
     /// Memory by the shard's own formula, a function of the log.
     pub(super) fn bytes(&self) -> u64 {
-        formula_bytes(self.index.len() as u64, self.n_spans)
+        formula_bytes(self.index.len() as u64, self.n_spans) + self.ends.bytes()
     }
 
     /// Spans of each tenant's open traces, by the tenant's number.

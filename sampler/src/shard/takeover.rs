@@ -129,7 +129,7 @@ impl Shard {
                 let slot = self.open.find(tenant, id);
                 let slot = slot
                     .unwrap_or_else(|| self.open.begin(tenant, id, header.first_at, header.policy));
-                self.add_folded(slot, &span, record.offset, at);
+                self.add_folded(slot, &span, record, at);
             }
         }
         self.walker = Some(walker);

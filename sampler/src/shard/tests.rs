@@ -2,15 +2,19 @@ use bus::{Header, Partition, RequestHash, Topic};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, TracesData};
 use prost::Message;
+use service_map::edge;
 use telemetry::RecordTime;
+use telemetry::derived::DeltaValue;
 
 use super::*;
+use crate::control::Control;
 
 /// A shard with a log of its own.
 struct Log {
     shard: Shard,
     sealed: Vec<SealedEpoch>,
     offset: u64,
+    historic: bool,
 }
 
 impl Log {
@@ -23,12 +27,16 @@ impl Log {
             shard: Shard::new(of, 1),
             sealed: Vec::new(),
             offset: 0,
+            historic: false,
         }
     }
 
     fn append(&mut self, at_ms: i64, kind: Kind, hash: u128, payload: Bytes, n_items: u32) {
         self.offset += 1;
-        let header = header(kind, hash, n_items);
+        let header = Header {
+            historic: self.historic,
+            ..header(kind, hash, n_items)
+        };
         let (offset, appended_at) = (Offset(self.offset), RecordTime { unix_ms: at_ms });
         let record = Record {
             of: self.shard.of,
@@ -363,4 +371,92 @@ fn open_and_unsealed_traces_are_found() {
             .is_empty()
     );
     assert_eq!(log.shard.candidates(&tenant, 0, u64::MAX, 10).len(), 2);
+}
+
+/// Requests by client and server, and unpaired ends by side, of all sealed epochs.
+fn edges(log: &Log) -> Vec<(String, f64)> {
+    let mut told = BTreeMap::new();
+    let deltas = log.sealed.iter().flat_map(|epoch| &epoch.red.tenants);
+    for series in deltas.flat_map(|delta| &delta.series) {
+        if !matches!(&*series.name, edge::REQUESTS | edge::UNPAIRED) {
+            continue;
+        }
+        let labels: Vec<&str> = series
+            .labels
+            .iter()
+            .map(|(_, value)| value.as_str())
+            .collect();
+        for window in &series.windows {
+            if let DeltaValue::Count(n) = window.value {
+                *told.entry(labels.join(" ")).or_default() += n;
+            }
+        }
+    }
+    told.into_iter().collect()
+}
+
+fn end(trace: u8, id: u8, parent: u8, kind: i32) -> Span {
+    Span {
+        kind,
+        parent_span_id: vec![parent; 8],
+        ..span(trace, id, false)
+    }
+}
+
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+
+#[test]
+fn edges_count_once_from_every_decided_trace_and_late_spans_in_none() {
+    let mut log = Log::new();
+    let kept = keep_all("all");
+    let dropped = kept.replace("\"keep\"", "\"drop\"");
+    for (trace, policy) in (1..).zip([kept.clone(), dropped]) {
+        let at_ms = i64::from(trace) * 60_000;
+        log.policy(at_ms, u64::from(trace), &policy);
+        let spans = [
+            span(trace, 1, true),
+            end(trace, 2, 1, CLIENT),
+            end(trace, 3, 2, SERVER),
+            end(trace, 4, 1, CLIENT),
+        ];
+        log.spans(at_ms, &spans);
+        log.spans(at_ms, &spans[1..3]); // in another request
+        assert!(log.shard.open_bytes() > TRACE_BYTES + 6 * SPAN_BYTES);
+        let seconds = i64::from(trace) * 60;
+        log.ticks(seconds + 1..=seconds + 20);
+        assert_eq!(log.shard.open_bytes(), 0);
+        log.spans(at_ms + 20_000, &[end(trace, 5, 4, SERVER)]);
+        log.ticks(seconds + 21..=seconds + 40);
+    }
+    let expected = [
+        ("unknown_service", 2.0),
+        ("unknown_service unknown_service", 2.0),
+    ];
+    let expected = expected.map(|(labels, n)| (labels.to_owned(), n));
+    assert_eq!(edges(&log), expected);
+    let n_late: u64 = log.sealed.iter().map(|epoch| epoch.n_late.ends).sum();
+    assert_eq!(n_late, 2);
+    let kept = log.kept();
+    assert_eq!(
+        kept.iter().map(|(trace, ..)| *trace).collect::<Vec<_>>(),
+        [1, 1]
+    );
+}
+
+#[test]
+fn an_epoch_ends_when_it_counts_too_much_apart() {
+    let mut log = Log::new();
+    log.policy(0, 1, &keep_all("all"));
+    let historic = |n: u64| Span {
+        end_time_unix_nano: n * 10_000_000_000,
+        ..span(1, 1, true)
+    };
+    let spans: Vec<Span> = (0..EPOCH_COUNTS_MAX).map(historic).collect();
+    log.historic = true;
+    log.spans(1_000, &spans);
+    log.historic = false;
+    log.ticks(2..=4);
+    let ends: Vec<u64> = log.sealed.iter().map(|epoch| epoch.sealed_at.ms).collect();
+    assert_eq!(ends, [2_000]);
 }

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use bus::Offset;
-use telemetry::TraceId;
 use telemetry::wire::SpanPlace;
+use telemetry::{SpanId, TraceId};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::ends::SLOT_BYTES;
 use super::pages::Pages;
 use super::{SPAN_BYTES, Settled, TRACE_BYTES};
 use crate::policy::Extras;
@@ -27,9 +29,10 @@ pub(super) struct OpenTrace {
     pub(super) end_max_unix_ns: u64,
     pub(super) n_spans: u32,
     pub(super) error_count: u32,
-    /// First and last link of its references.
-    pub(super) head: u32,
+    /// Last link of its references; the first follows it.
     pub(super) tail: u32,
+    /// Last link of its ends of calls, plus 1; 0 if it has none.
+    pub(super) ends: u32,
     pub(super) bits: Bits,
     pub(super) extras: Option<Box<Extras>>,
     /// Slot of the policy in force at the first span.
@@ -43,7 +46,7 @@ const _: () = assert!(
     "the memory formula counts 96 B a trace"
 );
 const _: () = assert!(
-    (size_of::<Chunk>() / CHUNK + size_of::<Group>()) as u64 <= SPAN_BYTES,
+    (size_of::<Chunk>() / CHUNK + size_of::<Group>()) as u64 + SLOT_BYTES <= SPAN_BYTES,
     "and 60 B a span"
 );
 
@@ -64,7 +67,13 @@ pub(super) struct PackedRef {
     pub(super) identity: Identity,
 }
 
-/// What makes a span equal to another of its trace: xxh3-64 of its bytes, in which id and kind are; and 32 bits of a hash of its id, to count variants.
+/// 32 bits of a hash of a span's id: as good as the id within a trace.
+pub(super) fn id_tag(id: SpanId) -> u32 {
+    xxh3_64(&id.0) as u32
+}
+
+/// What makes a span equal to another of its trace: 63 bits of xxh3-64 of its bytes, in which id and kind are; and the tag of its id, to count variants.
+/// The last bit tells whether it is an end of a call, which equal bytes tell alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Identity {
     pub(super) id_tag: u32,
@@ -72,11 +81,20 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(id_tag: u32, content: u64) -> Self {
+    pub(super) fn new(id_tag: u32, content: u64, is_end: bool) -> Self {
         Self {
             id_tag,
-            content: [(content >> 32) as u32, content as u32],
+            content: [
+                (content >> 32) as u32,
+                content as u32 & !1 | u32::from(is_end),
+            ],
         }
+    }
+
+    /// Whether the span is an end of a call.
+    pub(super) fn is_end(self) -> bool {
+        let [_, low] = self.content;
+        low & 1 == 1
     }
 }
 
@@ -119,10 +137,15 @@ impl Refs {
         let place = trace.n_spans as usize % CHUNK;
         if place == 0 {
             let chunk = self.chunks.insert(Chunk::default());
-            if trace.n_spans == 0 {
-                trace.head = chunk;
+            let last = if trace.n_spans == 0 {
+                chunk
             } else {
-                self.chunks.get_mut(trace.tail).next = chunk;
+                trace.tail
+            };
+            // the last link leads to the first
+            let first = std::mem::replace(&mut self.chunks.get_mut(last).next, chunk);
+            if trace.n_spans > 0 {
+                self.chunks.get_mut(chunk).next = first;
             }
             trace.tail = chunk;
         }
@@ -146,9 +169,9 @@ impl Refs {
 
     /// The references of a trace, in the order in which its spans came.
     pub(super) fn of(&self, trace: &OpenTrace) -> impl Iterator<Item = (SpanRef, Identity)> {
-        let mut chunk = trace.head;
+        let mut chunk = trace.tail;
         (0..trace.n_spans as usize).map(move |n| {
-            if n > 0 && n % CHUNK == 0 {
+            if n % CHUNK == 0 {
                 chunk = self.chunks.get(chunk).next;
             }
             let packed = self
@@ -182,7 +205,10 @@ impl Refs {
 
     /// Gives back what a trace held.
     pub(super) fn free(&mut self, trace: &OpenTrace) {
-        let mut chunk = trace.head;
+        if trace.n_spans == 0 {
+            return;
+        }
+        let mut chunk = self.chunks.get(trace.tail).next;
         for _ in 0..(trace.n_spans as usize).div_ceil(CHUNK) {
             chunk = self.chunks.remove(chunk).next;
         }
@@ -204,8 +230,8 @@ impl Refs {
 /// Most spans of different content under one id; further ones count as duplicates.
 const VARIANTS_MAX: usize = 8;
 
-/// Drops spans that are equal to an earlier one, in place. Returns how many.
-pub(super) fn collapse(spans: &mut Vec<(SpanRef, Identity)>) -> u32 {
+/// Which spans stay: those that are not equal to an earlier one. None if all do.
+pub(super) fn distinct(spans: &[(SpanRef, Identity)]) -> Option<Vec<bool>> {
     let mut order: Vec<(Identity, u32)> = (0u32..)
         .zip(spans.iter())
         .map(|(n, (_, identity))| (*identity, n))
@@ -215,7 +241,7 @@ pub(super) fn collapse(spans: &mut Vec<(SpanRef, Identity)>) -> u32 {
         .windows(2)
         .all(|pair| matches!(pair, [a, b] if a.0.id_tag != b.0.id_tag))
     {
-        return 0;
+        return None;
     }
     let mut keep = vec![false; spans.len()];
     for same_id in order.chunk_by(|a, b| a.0.id_tag == b.0.id_tag) {
@@ -230,10 +256,20 @@ pub(super) fn collapse(spans: &mut Vec<(SpanRef, Identity)>) -> u32 {
             }
         }
     }
-    let n_before = spans.len();
-    let mut keep = keep.into_iter();
-    spans.retain(|_| keep.next().unwrap_or(true));
-    u32::try_from(n_before - spans.len()).expect("a trace has fewer than 2^32 spans")
+    Some(keep)
+}
+
+/// Drops those that do not stay, in place. Returns how many.
+pub(super) fn retain<T>(things: &mut Vec<T>, stays: &[bool]) -> u32 {
+    let n_before = things.len();
+    let mut stays = stays.iter();
+    things.retain(|_| stays.next().copied().unwrap_or(true));
+    u32::try_from(n_before - things.len()).expect("a trace has fewer than 2^32 spans")
+}
+
+/// Drops spans that are equal to an earlier one, in place. Returns how many.
+pub(super) fn collapse(spans: &mut Vec<(SpanRef, Identity)>) -> u32 {
+    distinct(spans).map_or(0, |stays| retain(spans, &stays))
 }
 
 #[cfg(test)]
@@ -262,7 +298,7 @@ mod tests {
             refs.push(
                 trace,
                 at(n / 7, (n % 3) as u32, n as u32),
-                Identity::new(n as u32, n),
+                Identity::new(n as u32, n, false),
             );
         }
         for (i, trace) in traces.iter().enumerate() {
@@ -287,7 +323,8 @@ mod tests {
 
     #[test]
     fn equal_spans_collapse_and_more_than_eight_variants_are_duplicates() {
-        let span = |id: u32, content: u64, n: u32| (at(1, 1, n), Identity::new(id, content));
+        let span =
+            |id: u32, content: u64, n: u32| (at(1, 1, n), Identity::new(id, content << 1, false));
         let mut spans = vec![span(1, 1, 0), span(2, 1, 1), span(1, 1, 2), span(1, 2, 3)];
         assert_eq!(collapse(&mut spans), 1);
         assert_eq!(

@@ -7,10 +7,14 @@ use telemetry::{SpanId, TraceId};
 
 use super::*;
 
+type Key = (String, String, Connection, Option<Side>);
+/// Requests, failed ones, ns of clients and of servers.
+type Sums = (f64, f64, u64, u64);
+
 /// Requests, failed ones, seconds of clients and of servers, by (client, server, connection, virtual node); and unpaired ends by side and service.
 #[derive(Debug, Default, PartialEq)]
 struct Told {
-    edges: BTreeMap<(String, String, Connection, Option<Side>), (f64, f64, u64, u64)>,
+    edges: BTreeMap<Key, Sums>,
     unpaired: BTreeMap<(Side, String), f64>,
 }
 
@@ -127,10 +131,7 @@ fn span(line: &str) -> String {
 
 /// Edges as `client>server kind(virtual) requests/failed client ms/server ms`, unpaired ends as `service?` and `?service`.
 fn lines(told: &Told) -> Vec<String> {
-    let edge = |(key, value): (
-        &(String, String, Connection, Option<Side>),
-        &(f64, f64, u64, u64),
-    )| {
+    let edge = |(key, value): (&Key, &Sums)| {
         let (client, server, connection, virtual_node) = key;
         let (n, failed, client_ns, server_ns) = value;
         let kind = connection.label();
@@ -392,7 +393,7 @@ fn edges_of_real_traces_are_those_of_other_tools() {
         return; // the fixtures lie beside the project, not in it
     };
     let told = told_of_json(&json);
-    let labelled = |number: fn(&(f64, f64, u64, u64)) -> f64| {
+    let labelled = |number: fn(&Sums) -> f64| {
         let edges = told.edges.iter().map(|((client, server, ..), told)| {
             (
                 format!(r#"client="{client}",server="{server}""#),
@@ -463,7 +464,10 @@ fn clients_without_servers_are_left_as_in_other_tools_and_root_servers_have_a_us
     );
 }
 
-fn ends() -> impl Strategy<Value = Vec<(u64, Option<u64>, u8, Option<u8>, bool)>> {
+/// Id, parent, role, kind of peer, failed.
+type Said = (u64, Option<u64>, u8, Option<u8>, bool);
+
+fn ends() -> impl Strategy<Value = Vec<Said>> {
     let end = (
         0..12u64,
         prop::option::of(0..12u64),
@@ -474,9 +478,7 @@ fn ends() -> impl Strategy<Value = Vec<(u64, Option<u64>, u8, Option<u8>, bool)>
     prop::collection::vec(end, 0..20)
 }
 
-fn as_end(
-    &(id, parent, role, peer, failed): &(u64, Option<u64>, u8, Option<u8>, bool),
-) -> End<'static> {
+fn as_end(&(id, parent, role, peer, failed): &Said) -> End<'static> {
     let role = [Role::Client, Role::Server, Role::Producer, Role::Consumer][usize::from(role)];
     let kinds = [PeerKind::Database, PeerKind::Queue, PeerKind::Other];
     End {

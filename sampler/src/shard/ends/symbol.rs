@@ -1,0 +1,186 @@
+//! What many ends of calls say alike, each once, for as long as an open end says it.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use service_map::edge::{PeerKind, Role};
+
+/// What an end says beside its ids and times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Said<'a> {
+    pub(super) service: &'a str,
+    pub(super) role: Role,
+    pub(super) peer: Option<(PeerKind, &'a str)>,
+    pub(super) failed: bool,
+    pub(super) is_root: bool,
+    pub(super) weight_bits: u64,
+    pub(super) window_ms: i64,
+}
+
+/// The same, kept. Its number is given out again once no end has it.
+#[derive(Debug)]
+struct Symbol {
+    hash: u64,
+    n_ends: u32,
+    service: Box<str>,
+    peer_name: Box<str>,
+    peer: Option<PeerKind>,
+    role: Role,
+    failed: bool,
+    is_root: bool,
+    weight_bits: u64,
+    window_ms: i64,
+}
+
+/// What a symbol takes beside its texts: itself, its place in the index, and what the allocator adds to each text.
+const SYMBOL_BYTES: u64 = size_of::<Symbol>() as u64 + 8 + 2 * 16;
+
+#[derive(Debug, Default)]
+pub(super) struct Symbols {
+    all: Vec<Symbol>,
+    free: Vec<u32>,
+    /// Looked up, never gone through: its order is random.
+    index: HashTable<u32>,
+    hasher: RandomState,
+    bytes: u64,
+}
+
+impl Symbol {
+    fn said(&self) -> Said<'_> {
+        Said {
+            service: &self.service,
+            role: self.role,
+            peer: self.peer.map(|kind| (kind, &*self.peer_name)),
+            failed: self.failed,
+            is_root: self.is_root,
+            weight_bits: self.weight_bits,
+            window_ms: self.window_ms,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        SYMBOL_BYTES + (self.service.len() + self.peer_name.len()) as u64
+    }
+}
+
+impl Symbols {
+    /// Number of what one more end says.
+    pub(super) fn add(&mut self, said: Said<'_>) -> u32 {
+        let hash = self.hasher.hash_one(said);
+        let all = &self.all;
+        let is = |&number: &u32| {
+            let symbol = all.get(number as usize);
+            symbol.is_some_and(|symbol| symbol.hash == hash && symbol.said() == said)
+        };
+        if let Some(&number) = self.index.find(hash, is) {
+            self.get_mut(number).n_ends += 1;
+            return number;
+        }
+        let symbol = Symbol {
+            hash,
+            n_ends: 1,
+            service: said.service.into(),
+            peer_name: said.peer.map_or("", |(_, name)| name).into(),
+            peer: said.peer.map(|(kind, _)| kind),
+            role: said.role,
+            failed: said.failed,
+            is_root: said.is_root,
+            weight_bits: said.weight_bits,
+            window_ms: said.window_ms,
+        };
+        self.bytes += symbol.bytes();
+        let number = self.put(symbol);
+        let all = &self.all;
+        let hash_of = |&number: &u32| all.get(number as usize).map_or(0, |symbol| symbol.hash);
+        self.index.insert_unique(hash, number, hash_of);
+        number
+    }
+
+    fn put(&mut self, symbol: Symbol) -> u32 {
+        if let Some(number) = self.free.pop() {
+            *self.get_mut(number) = symbol;
+            return number;
+        }
+        self.all.push(symbol);
+        u32::try_from(self.all.len() - 1).expect("fewer than 2^32 symbols fit into memory")
+    }
+
+    /// One end less says it.
+    pub(super) fn release(&mut self, number: u32) {
+        let symbol = self.get_mut(number);
+        symbol.n_ends -= 1;
+        if symbol.n_ends > 0 {
+            return;
+        }
+        let (hash, bytes) = (symbol.hash, symbol.bytes());
+        symbol.service = Box::default();
+        symbol.peer_name = Box::default();
+        self.bytes -= bytes;
+        self.free.push(number);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == number) {
+            entry.remove();
+        }
+        if self.free.len() == self.all.len() {
+            // what one flood needed is not held for ever
+            self.all = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    pub(super) fn get(&self, number: u32) -> Said<'_> {
+        let symbol = self.all.get(number as usize);
+        symbol.expect("a symbol stays while an end has it").said()
+    }
+
+    fn get_mut(&mut self, number: u32) -> &mut Symbol {
+        let symbol = self.all.get_mut(number as usize);
+        symbol.expect("a symbol stays while an end has it")
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(service: &str, window_ms: i64) -> Said<'_> {
+        Said {
+            service,
+            role: Role::Client,
+            peer: Some((PeerKind::Database, "db")),
+            failed: false,
+            is_root: false,
+            weight_bits: 1.0f64.to_bits(),
+            window_ms,
+        }
+    }
+
+    #[test]
+    fn a_symbol_stays_while_an_end_has_it() {
+        let mut symbols = Symbols::default();
+        let (a, b) = (symbols.add(said("a", 0)), symbols.add(said("b", 0)));
+        assert_eq!(symbols.add(said("a", 0)), a);
+        assert_ne!(a, b);
+        assert_eq!(symbols.get(a), said("a", 0));
+        let bytes = symbols.bytes();
+        symbols.release(a);
+        assert_eq!(symbols.bytes(), bytes);
+        symbols.release(a);
+        assert!(symbols.bytes() < bytes);
+        assert_eq!(symbols.get(b), said("b", 0));
+        assert_eq!(
+            symbols.add(said("a", 10_000)),
+            a,
+            "its number is given out again"
+        );
+        assert_eq!(symbols.bytes(), bytes);
+        symbols.release(a);
+        symbols.release(b);
+        assert_eq!(symbols.bytes(), 0);
+        assert_eq!(symbols.add(said("c", 0)), 0);
+    }
+}
