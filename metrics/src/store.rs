@@ -161,6 +161,17 @@ impl MetricsStore {
         &self.inner.metrics
     }
 
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Where its blocks are, and small metadata beside them.
+    #[must_use]
+    pub fn blocks(&self) -> &Blocks {
+        &self.inner.blocks
+    }
+
     /// Partitions of `points` that have read all that the log had: while one has not, points that were accepted may be missing from answers.
     #[must_use]
     pub fn caught_up(&self) -> &CaughtUp {
@@ -218,6 +229,23 @@ impl MetricsStore {
         let all: Option<Vec<RecordTime>> = live.values().map(of_one).collect();
         // none of a partition's epochs may be whole yet
         all?.into_iter().min().filter(|at| at.unix_ms > i64::MIN)
+    }
+
+    /// End offset of the newest epoch of a partition of `spans` that is in answers: the least over partitions of `points`; of a large one the last parts may be
+    /// on their way. None while a partition of `points` is not taken over or never heard of any.
+    #[must_use]
+    pub fn applied_to(&self, source_partition: u32) -> Option<u64> {
+        let live = self.inner.live.read();
+        if live.len() < self.inner.n_partitions as usize {
+            return None;
+        }
+        let end_of = |partition: &Arc<LivePartition>| {
+            let applied = partition.applied().into_iter();
+            let mut of_source = applied.filter(|one| one.source_partition == source_partition);
+            of_source.next().map(|one| one.end)
+        };
+        let ends: Option<Vec<u64>> = live.values().map(end_of).collect();
+        ends?.into_iter().min()
     }
 
     /// Every series that all matchers agree with, with its points in (from, to], in order of labels; also under the names that other tools know.

@@ -24,7 +24,9 @@ use trace_store::TraceStore;
 
 pub use api::router;
 pub use config::{Config, PromqlFeatures};
-pub use live::{Live, LiveError, LivePage, LivePartial, LiveState, LiveTrace};
+pub use live::{
+    Live, LiveCounts, LiveEpoch, LiveError, LivePage, LivePartial, LiveState, LiveTrace,
+};
 pub use metrics::Metrics;
 
 use gate::Gate;

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use telemetry::derived::SeriesDelta;
 use telemetry::{RecordTime, Tenant, TraceId};
 use trace_store::{Filter, Operation, Sampling};
 
@@ -34,6 +36,55 @@ pub trait Live: Send + Sync {
         tenant: &'a Tenant,
         service: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<Operation>, LiveError>>;
+
+    /// What spans have added to series of these names and the metrics store may not have yet. A `Live` that counts nothing has nothing to add.
+    fn counts<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        names: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<LiveCounts, LiveError>> {
+        let _ = (tenant, names);
+        std::future::ready(Ok(LiveCounts::default())).boxed()
+    }
+}
+
+/// What spans have added to series, in epochs that are open or not stored.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveCounts {
+    pub epochs: Vec<LiveEpoch>,
+    /// Why something may be missing; none if nothing is.
+    pub partial: Option<LivePartial>,
+    /// Record time up to which everything accepted is counted here or in derived records; none if not known.
+    pub complete_to: Option<RecordTime>,
+}
+
+/// What one epoch of a partition of `spans` adds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveEpoch {
+    pub partition: u32,
+    /// Where it ended: a store that has applied the partition up to here has all of this. None of the epoch that is going on.
+    pub end: Option<u64>,
+    /// In order of name, then labels.
+    pub series: Vec<SeriesDelta>,
+}
+
+impl LiveCounts {
+    /// The series that a store lacks which has applied each partition of `spans` up to the offset that `applied` tells.
+    pub fn beyond(
+        &self,
+        applied: impl Fn(u32) -> Option<u64>,
+    ) -> impl Iterator<Item = &SeriesDelta> {
+        let lacks = move |epoch: &&LiveEpoch| {
+            let applied = applied(epoch.partition);
+            epoch
+                .end
+                .is_none_or(|end| applied.is_none_or(|applied| applied < end))
+        };
+        self.epochs
+            .iter()
+            .filter(lacks)
+            .flat_map(|epoch| &epoch.series)
+    }
 }
 
 /// One trace, or a late part of one, that is in no block yet.

@@ -14,5 +14,5 @@ pub mod shard;
 pub use config::{Config, PartitionMemory};
 pub use metrics::Metrics;
 pub use policy::{Policy, PolicyError};
-pub use run::{LiveLook, LivePart, LiveShards, Sampler};
+pub use run::{LiveCounted, LiveCounts, LiveLook, LivePart, LiveShards, Sampler};
 pub use shard::{SealedEpoch, Shard};

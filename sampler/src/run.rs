@@ -26,7 +26,7 @@ use live::{LivePartition, SharedShard};
 use policy::WantedPolicy;
 
 pub use assemble::AssembleError;
-pub use live::{LiveLook, LivePart, LiveShards, TRACES_A_LOOK_MAX};
+pub use live::{LiveCounted, LiveCounts, LiveLook, LivePart, LiveShards, TRACES_A_LOOK_MAX};
 pub use policy::WantedPolicyError;
 
 /// Runs every partition that this process owns.

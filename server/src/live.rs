@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bus::Bus;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use query::{Live, LiveError, LivePage, LivePartial, LiveState, LiveTrace};
+use query::{Live, LiveCounts, LiveEpoch, LiveError, LivePage, LivePartial, LiveState, LiveTrace};
 use sampler::run::AssembleError;
 use sampler::shard::LiveState as ShardState;
-use sampler::{LiveLook, LivePart, LiveShards};
+use sampler::{LiveCounted, LiveLook, LivePart, LiveShards};
 use telemetry::semconv::UNKNOWN_SERVICE;
 use telemetry::wire::{SpanKind, TraceWalker, TracesView, WalkLimits};
 use telemetry::{Tenant, TraceId};
@@ -93,6 +93,33 @@ impl Live for LocalLive {
             .await
         }
         .boxed()
+    }
+
+    fn counts<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        names: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<LiveCounts, LiveError>> {
+        let (shards, tenant) = (self.0.clone(), tenant.clone());
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        off_thread(move || {
+            let is_wanted = |name: &str| names.iter().any(|wanted| wanted == name);
+            Ok(counts(shards.counts(&tenant, &is_wanted)))
+        })
+        .boxed()
+    }
+}
+
+fn counts(counted: LiveCounted) -> LiveCounts {
+    let epochs = counted.epochs.into_iter().map(|epoch| LiveEpoch {
+        partition: epoch.partition.0,
+        end: epoch.end.map(|end| end.0),
+        series: epoch.series,
+    });
+    LiveCounts {
+        epochs: epochs.collect(),
+        partial: counted.lagging.then_some(LivePartial::Lag),
+        complete_to: counted.complete_to,
     }
 }
 

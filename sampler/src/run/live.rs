@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bus::machine::{CaughtUp, LedgerEntry, Machine, Stopped};
-use bus::{Log, Partition, Record, Topic, TopicPartition};
+use bus::{Log, Offset, Partition, Record, Topic, TopicPartition};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use telemetry::derived::SeriesDelta;
 use telemetry::{RecordTime, Tenant, TraceId, partition_of};
 
 use super::assemble::{AssembleError, assemble};
@@ -81,6 +82,43 @@ impl LivePartition {
     fn complete_to(&self) -> Option<RecordTime> {
         self.state.lock().shard.clock().last
     }
+
+    /// What the open epoch, and those that are not stored, add to series of a tenant.
+    fn counts(
+        &self,
+        partition: Partition,
+        tenant: &Tenant,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> (Option<RecordTime>, Vec<LiveCounts>) {
+        let (open, unstored, complete_to) = {
+            let state = self.state.lock();
+            let red = state.shard.red();
+            let open = red.deltas_of(&|of, name| of == tenant && wanted(name));
+            let unstored: Vec<_> = state.unstored.iter().cloned().collect();
+            (open, unstored, state.shard.clock().last)
+        };
+        let of_epoch = |epoch: Arc<SealedEpoch>| LiveCounts {
+            partition,
+            end: Some(epoch.end_offset),
+            series: epoch
+                .red
+                .tenants
+                .iter()
+                .filter(|delta| delta.tenant == *tenant)
+                .flat_map(|delta| &delta.series)
+                .filter(|series| wanted(&series.name))
+                .cloned()
+                .collect(),
+        };
+        let open = LiveCounts {
+            partition,
+            end: None,
+            series: open.into_iter().flat_map(|delta| delta.series).collect(),
+        };
+        let all = unstored.into_iter().map(of_epoch).chain([open]);
+        let counts = all.filter(|counts| !counts.series.is_empty()).collect();
+        (complete_to, counts)
+    }
 }
 
 fn sealed_refs(kept: &KeptRefs) -> LiveRefs {
@@ -149,6 +187,26 @@ pub struct LiveLook {
     /// A partition is not taken over, or has not read all that the log had when it was.
     pub lagging: bool,
     /// Record time up to which everything is in this look or in blocks.
+    pub complete_to: Option<RecordTime>,
+}
+
+/// What one epoch of a partition adds to series, and which may not be in the metrics store yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveCounts {
+    pub partition: Partition,
+    /// What ended it: a store that has applied the partition up to here has these counts. None of the epoch that is going on.
+    pub end: Option<Offset>,
+    /// In order of name, then labels.
+    pub series: Vec<SeriesDelta>,
+}
+
+/// What is counted and in no block, at one look.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveCounted {
+    pub epochs: Vec<LiveCounts>,
+    /// A partition is not taken over, or has not read all that the log had when it was.
+    pub lagging: bool,
+    /// Record time up to which everything is in this look or in derived records.
     pub complete_to: Option<RecordTime>,
 }
 
@@ -229,26 +287,15 @@ impl<L: Log> LiveShards<L> {
         start_min_unix_ns: u64,
         start_max_unix_ns: u64,
     ) -> Result<LiveLook, AssembleError> {
-        let owned: Vec<_> = self
-            .owned
-            .read()
-            .iter()
-            .map(|(partition, live)| (*partition, live.clone()))
-            .collect();
+        let owned = self.owned();
         let mut look = LiveLook {
-            lagging: owned.len() < self.log.n_partitions(Topic::Spans) as usize
-                || !owned
-                    .iter()
-                    .all(|(partition, _)| self.caught_up.contains(*partition)),
+            lagging: self.is_lagging(&owned),
             ..LiveLook::default()
         };
         for (partition, live) in owned {
             // The time is read before the traces: what comes in between is then more than was promised, never less.
             let complete_to = live.complete_to();
-            look.complete_to = match (look.complete_to, complete_to) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            look.complete_to = earlier(look.complete_to, complete_to);
             let candidates = live.candidates(
                 tenant,
                 (start_min_unix_ns, start_max_unix_ns),
@@ -258,6 +305,37 @@ impl<L: Log> LiveShards<L> {
             look.parts.extend(self.read(partition, candidates).await?);
         }
         Ok(look)
+    }
+
+    /// What epochs that are not stored add to series of a tenant whose names are wanted. It takes as long as copying them does: not for an async thread.
+    #[must_use]
+    pub fn counts(&self, tenant: &Tenant, wanted: &dyn Fn(&str) -> bool) -> LiveCounted {
+        let owned = self.owned();
+        let mut counted = LiveCounted {
+            lagging: self.is_lagging(&owned),
+            ..LiveCounted::default()
+        };
+        for (partition, live) in owned {
+            let (complete_to, epochs) = live.counts(partition, tenant, wanted);
+            counted.complete_to = earlier(counted.complete_to, complete_to);
+            counted.epochs.extend(epochs);
+        }
+        counted
+    }
+
+    fn owned(&self) -> Vec<(Partition, Arc<LivePartition>)> {
+        let owned = self.owned.read();
+        let owned = owned.iter();
+        owned
+            .map(|(partition, live)| (*partition, live.clone()))
+            .collect()
+    }
+
+    fn is_lagging(&self, owned: &[(Partition, Arc<LivePartition>)]) -> bool {
+        owned.len() < self.log.n_partitions(Topic::Spans) as usize
+            || !owned
+                .iter()
+                .all(|(partition, _)| self.caught_up.contains(*partition))
     }
 
     async fn read(
@@ -284,5 +362,12 @@ impl<L: Log> LiveShards<L> {
             .filter(there)
             .map(part)
             .collect())
+    }
+}
+
+fn earlier(a: Option<RecordTime>, b: Option<RecordTime>) -> Option<RecordTime> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
