@@ -3,6 +3,7 @@
 //! In: text from all four. Out: one checked [`Config`] with where each value came from, or every mistake at once.
 
 mod layers;
+mod least;
 
 use std::path::PathBuf;
 
@@ -117,7 +118,7 @@ impl Sources {
         mistakes.extend(layered.apply_environment(std::env::vars()));
         mistakes.extend(layered.apply_sets(&self.sets));
         if mistakes.is_empty() {
-            mistakes.extend(layered.config.contradictions());
+            mistakes.extend(layered.contradictions());
         }
         if mistakes.is_empty() {
             Ok(layered)
@@ -147,19 +148,23 @@ impl Sources {
     }
 }
 
-impl Config {
-    /// What single values cannot tell: rules between keys.
+impl Layered {
+    /// What the type of a value cannot tell: how small it may be, and rules between keys.
     fn contradictions(&self) -> Vec<Mistake> {
-        let mut mistakes = Vec::new();
-        if let Err(error) = self.sampler.check() {
-            mistakes.push(Mistake::plain(format!("[sampler]: {error}")));
-        }
-        if let Err(error) = self.metrics.check() {
-            mistakes.push(Mistake::plain(format!("[metrics]: {error}")));
-        }
-        if let Err(error) = agent::Agent::new(self.agent.clone(), telemetry::Clock::host()) {
-            mistakes.push(Mistake::plain(format!("[agent]: {error}")));
-        }
+        let config = &self.config;
+        let too_small = least::unworkable(config).into_iter();
+        let mistakes = too_small.map(|wrong| self.mistake(wrong.key, &wrong.why));
+        let agent = agent::Agent::new(config.agent.clone(), telemetry::Clock::host());
         mistakes
+            .chain(wrong_section("sampler", config.sampler.check()))
+            .chain(wrong_section("trace_store", config.trace_store.check()))
+            .chain(wrong_section("metrics", config.metrics.check()))
+            .chain(wrong_section("agent", agent))
+            .collect()
     }
+}
+
+fn wrong_section<T>(name: &str, checked: Result<T, impl std::fmt::Display>) -> Option<Mistake> {
+    let error = checked.err()?;
+    Some(Mistake::plain(format!("[{name}]: {error}")))
 }

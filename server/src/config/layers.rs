@@ -164,6 +164,12 @@ impl Layered {
         self.origins.get(key).or_else(of_map)
     }
 
+    /// A mistake in the value of `key`, with its place.
+    pub(super) fn mistake(&self, key: &str, why: &str) -> Mistake {
+        let origin = self.origin(key).unwrap_or(&Origin::Default);
+        Mistake::at(origin, &format!("{key}: {why}"))
+    }
+
     /// Sets one key to the first of `candidates` that fits it.
     fn set(
         &mut self,
