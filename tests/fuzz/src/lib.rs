@@ -6,8 +6,10 @@ mod block_open;
 mod derived;
 mod ledger;
 mod log_replay;
+mod metrics_scan;
 mod otlp_json;
 mod regroup;
+mod remote_write;
 mod traceql_parse;
 mod wire_scan;
 
@@ -27,6 +29,14 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "regroup",
         run: regroup::run,
+    },
+    Target {
+        name: "metrics_scan",
+        run: metrics_scan::run,
+    },
+    Target {
+        name: "remote_write",
+        run: remote_write::run,
     },
     Target {
         name: "otlp_json",

@@ -1,10 +1,12 @@
 //! JSON that is taken becomes OTLP that prost and the walker take, and what is written of that reads back as the same.
 
+use opentelemetry_proto::tonic::metrics::v1::MetricsData;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
-use telemetry::wire::{TraceWalker, WalkLimits, json};
+use telemetry::wire::{MetricLimits, MetricsWalker, TraceWalker, WalkLimits, json};
 
 pub(crate) fn run(bytes: &[u8]) {
+    metrics(bytes);
     let Ok(protobuf) = json::decode_traces(bytes) else {
         return;
     };
@@ -29,4 +31,15 @@ pub(crate) fn run(bytes: &[u8]) {
         text == text_again,
         "what was written reads back as something else"
     );
+}
+
+/// The same of metrics, which nobody writes as JSON.
+fn metrics(bytes: &[u8]) {
+    let Ok(protobuf) = json::decode_metrics(bytes) else {
+        return;
+    };
+    MetricsData::decode(protobuf.as_slice()).expect("what JSON became is valid protobuf");
+    let mut walker = MetricsWalker::new();
+    let walked = walker.walk(&protobuf, &MetricLimits::trusted());
+    walked.expect("what prost takes the walker takes");
 }

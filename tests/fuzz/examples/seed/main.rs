@@ -1,5 +1,7 @@
 //! Writes the seeds of the corpus: sound inputs of each target. What a search found is added beside them by hand.
 
+mod points;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -72,6 +74,7 @@ fn seeds() -> BTreeMap<String, Vec<u8>> {
         "otlp_json/odd.json".to_owned(),
         ODD_JSON.as_bytes().to_vec(),
     );
+    seeds.extend(points::seeds());
     seeds.insert("log_replay/none".to_owned(), Vec::new());
     seeds.insert(
         "log_replay/flips".to_owned(),
@@ -127,7 +130,7 @@ fn merged() -> Vec<u8> {
     bytes
 }
 
-fn attribute(key: &str, value: any_value::Value) -> KeyValue {
+pub(crate) fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(value) }),
