@@ -1,15 +1,19 @@
 //! Building a block: rows come in order of series, each is encoded as it comes; the index is put in order at the end.
 
+mod chunk_index;
+mod content;
+mod shapes;
+mod times;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blocks::ContentHash;
 use bytes::Bytes;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::layout::{self, N_SECTIONS};
 use super::{BuildError, Meta};
-use crate::chunk::bytes::{put_bytes, put_varint, put_zigzag};
 use crate::chunk::histograms::CHUNK_BUCKETS_MAX;
 use crate::chunk::{Effort, POINTS_MAX, floats, histograms, ints};
 use crate::histogram::Histogram;
@@ -18,6 +22,9 @@ use crate::row::{Exemplar, Metadata, Row};
 use crate::series::Kind;
 use crate::symbols::Symbols;
 use crate::{Value, Window};
+use chunk_index::{ChunkList, Pages};
+use shapes::Shapes;
+use times::Times;
 
 /// Bytes of chunks after which a page ends with its series.
 pub(super) const PAGE_BYTES: usize = 16 << 10;
@@ -58,41 +65,6 @@ pub struct BlockBuilder {
     time_range: Option<(i64, i64)>,
 }
 
-/// Lists of label names, and the values of their series, as symbols in order of first use.
-#[derive(Default)]
-struct Shapes {
-    numbers: BTreeMap<Vec<u32>, u32>,
-    names: Vec<Vec<u32>>,
-    /// By shape, by label.
-    values: Vec<Vec<Vec<u32>>>,
-    of_series: Vec<i64>,
-}
-
-/// Time columns, each once.
-#[derive(Default)]
-struct Times {
-    bytes: Vec<u8>,
-    numbers: BTreeMap<u128, u32>,
-    sizes: Vec<i64>,
-    points: Vec<i64>,
-    firsts: Vec<i64>,
-    spans: Vec<i64>,
-}
-
-#[derive(Default)]
-struct ChunkList {
-    series: Vec<i64>,
-    times: Vec<i64>,
-    sizes: Vec<i64>,
-}
-
-#[derive(Default)]
-struct Pages {
-    begin: usize,
-    sizes: Vec<i64>,
-    crcs: Vec<i64>,
-}
-
 impl BlockBuilder {
     #[must_use]
     pub fn new(effort: Effort) -> Self {
@@ -126,7 +98,9 @@ impl BlockBuilder {
         row: &Row,
     ) -> u32 {
         let number = self.kinds.len() as u32;
-        self.hash_row(labels.clone(), row);
+        self.scratch.clear();
+        content::put_row(&mut self.scratch, labels.clone(), row);
+        self.hash.update(&self.scratch);
         self.shapes.push(&mut self.symbols, labels);
         self.kinds.push(row.kind as i64);
         self.n_points += row.n_points() as u64;
@@ -227,40 +201,12 @@ impl BlockBuilder {
         self.metadata.insert(metric.to_owned(), metadata.clone());
     }
 
-    fn hash_row<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>, row: &Row) {
-        let out = &mut self.scratch;
-        out.clear();
-        out.push(row.kind as u8);
-        for (name, value) in labels {
-            put_bytes(out, name.as_bytes());
-            put_bytes(out, value.as_bytes());
-        }
-        put_varint(out, row.n_points() as u64);
-        for (unix_ms, value) in &row.floats {
-            out.extend(unix_ms.to_le_bytes());
-            out.extend(value.to_bits().to_le_bytes());
-        }
-        for (unix_ms, histogram) in &row.histograms {
-            out.extend(unix_ms.to_le_bytes());
-            put_histogram(out, histogram);
-        }
-        for window in &row.windows {
-            out.extend(window.start_unix_ms.to_le_bytes());
-            out.extend(window.end_unix_ms.to_le_bytes());
-            match &window.value {
-                Value::Float(value) => out.extend(value.to_bits().to_le_bytes()),
-                Value::Histogram(histogram) => put_histogram(out, histogram),
-            }
-        }
-        self.hash.update(out);
-    }
-
     /// # Errors
     /// When a section is over its limit.
     pub fn finish(mut self) -> Result<Built, BuildError> {
         self.pages.end(&self.chunks);
-        let exemplars = self.encode_exemplars();
-        let metadata = self.encode_metadata();
+        let exemplars = content::encode_exemplars(&mut self.exemplars);
+        let metadata = content::encode_metadata(&self.metadata);
         self.hash.update(&exemplars);
         self.hash.update(&metadata);
         let mut ranks = vec![0u32; self.symbols.len()];
@@ -272,9 +218,12 @@ impl BlockBuilder {
         }
         let n_series = self.kinds.len() as u32;
         let mut sections: [Vec<u8>; N_SECTIONS] = Default::default();
-        let index = self.encode_chunk_index();
+        let index = chunk_index::encode(&self.times, &self.sorts, &self.pages);
         let parts = [
-            (layout::SYMBOLS, encode_symbols(&self.symbols, &order)),
+            (
+                layout::SYMBOLS,
+                shapes::encode_symbols(&self.symbols, &order),
+            ),
             (layout::SERIES, self.shapes.encode(&self.kinds, &ranks)),
             (layout::TIMES, self.times.bytes),
             (layout::CHUNK_INDEX, index),
@@ -300,63 +249,6 @@ impl BlockBuilder {
             },
         })
     }
-
-    fn encode_exemplars(&mut self) -> Vec<u8> {
-        let key = |e: &Exemplar<u32>| (e.series, e.unix_ms, e.value.to_bits());
-        self.exemplars
-            .sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.labels.cmp(&b.labels)));
-        self.exemplars
-            .dedup_by(|a, b| key(a) == key(b) && a.labels == b.labels);
-        self.exemplars.truncate(EXEMPLARS_MAX);
-        let mut out = Vec::new();
-        put_varint(&mut out, self.exemplars.len() as u64);
-        for exemplar in &self.exemplars {
-            put_varint(&mut out, u64::from(exemplar.series));
-            put_zigzag(&mut out, exemplar.unix_ms);
-            out.extend(exemplar.value.to_bits().to_le_bytes());
-            put_varint(&mut out, exemplar.labels.len() as u64);
-            for (name, value) in &exemplar.labels {
-                put_bytes(&mut out, name.as_bytes());
-                put_bytes(&mut out, value.as_bytes());
-            }
-        }
-        out
-    }
-
-    fn encode_metadata(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_varint(&mut out, self.metadata.len().min(METADATA_MAX) as u64);
-        for (metric, metadata) in self.metadata.iter().take(METADATA_MAX) {
-            put_bytes(&mut out, metric.as_bytes());
-            out.push(metadata.kind.number());
-            put_bytes(&mut out, metadata.unit.as_bytes());
-            put_bytes(&mut out, metadata.help.as_bytes());
-        }
-        out
-    }
-
-    fn encode_chunk_index(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_varint(&mut out, self.times.sizes.len() as u64);
-        for column in [
-            &self.times.sizes,
-            &self.times.points,
-            &self.times.firsts,
-            &self.times.spans,
-        ] {
-            ints::encode(column, &mut out);
-        }
-        for list in &self.sorts {
-            put_varint(&mut out, list.series.len() as u64);
-            for column in [&list.series, &list.times, &list.sizes] {
-                ints::encode(column, &mut out);
-            }
-        }
-        put_varint(&mut out, self.pages.sizes.len() as u64);
-        ints::encode(&self.pages.sizes, &mut out);
-        ints::encode(&self.pages.crcs, &mut out);
-        out
-    }
 }
 
 /// Runs of at most as many points, and as many buckets, as a chunk has.
@@ -379,135 +271,6 @@ fn histogram_chunks<T>(
         rest = others;
         (!chunk.is_empty()).then_some(chunk)
     })
-}
-
-fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
-    put_zigzag(out, i64::from(histogram.schema));
-    out.push(histogram.reset_hint as u8);
-    for value in [
-        histogram.zero_threshold,
-        histogram.zero_count,
-        histogram.count,
-        histogram.sum,
-    ] {
-        out.extend(value.to_bits().to_le_bytes());
-    }
-    for side in [&histogram.positive, &histogram.negative] {
-        put_zigzag(out, i64::from(side.offset));
-        put_varint(out, side.counts.len() as u64);
-        out.extend(side.counts.iter().flat_map(|c| c.to_bits().to_le_bytes()));
-    }
-    put_varint(out, histogram.custom_bounds.len() as u64);
-    let bounds = histogram.custom_bounds.iter();
-    out.extend(bounds.flat_map(|bound| bound.to_bits().to_le_bytes()));
-}
-
-fn encode_symbols(symbols: &Symbols, order: &[u32]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_varint(&mut out, order.len() as u64);
-    let mut before = "";
-    for symbol in order {
-        let text = symbols.get(*symbol);
-        let shared = text
-            .bytes()
-            .zip(before.bytes())
-            .take_while(|(a, b)| a == b)
-            .count();
-        put_varint(&mut out, shared as u64);
-        put_bytes(&mut out, text.as_bytes().get(shared..).unwrap_or_default());
-        before = text;
-    }
-    out
-}
-
-impl Shapes {
-    fn push<'a>(
-        &mut self,
-        symbols: &mut Symbols,
-        labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-    ) {
-        let names: Vec<u32> = labels
-            .clone()
-            .map(|(name, _)| symbols.intern(name).0)
-            .collect();
-        let shape = match self.numbers.get(&names) {
-            Some(shape) => *shape,
-            None => {
-                let shape = self.names.len() as u32;
-                self.values.push(vec![Vec::new(); names.len()]);
-                self.names.push(names.clone());
-                self.numbers.insert(names, shape);
-                shape
-            }
-        };
-        self.of_series.push(i64::from(shape));
-        if let Some(columns) = self.values.get_mut(shape as usize) {
-            for (column, (_, value)) in columns.iter_mut().zip(labels) {
-                column.push(symbols.intern(value).0);
-            }
-        }
-    }
-
-    fn encode(&self, kinds: &[i64], ranks: &[u32]) -> Vec<u8> {
-        let rank = |symbol: u32| ranks.get(symbol as usize).copied().unwrap_or_default();
-        let mut out = Vec::new();
-        put_varint(&mut out, self.names.len() as u64);
-        for names in &self.names {
-            put_varint(&mut out, names.len() as u64);
-            for name in names {
-                put_varint(&mut out, u64::from(rank(*name)));
-            }
-        }
-        ints::encode(&self.of_series, &mut out);
-        ints::encode(kinds, &mut out);
-        for column in self.values.iter().flatten() {
-            let ranked: Vec<i64> = column.iter().map(|s| i64::from(rank(*s))).collect();
-            ints::encode(&ranked, &mut out);
-        }
-        out
-    }
-}
-
-impl Times {
-    /// The number of a column of times, written if it is new.
-    fn number(&mut self, times: &[i64]) -> u32 {
-        let mut key = Vec::with_capacity(size_of_val(times));
-        key.extend(times.iter().flat_map(|unix_ms| unix_ms.to_le_bytes()));
-        let key = xxh3_128(&key);
-        if let Some(number) = self.numbers.get(&key) {
-            return *number;
-        }
-        let number = self.sizes.len() as u32;
-        let begin = self.bytes.len();
-        ints::encode(times, &mut self.bytes);
-        let (first, last) = (
-            times.first().copied().unwrap_or_default(),
-            times.last().copied().unwrap_or_default(),
-        );
-        self.sizes.push((self.bytes.len() - begin) as i64);
-        self.points.push(times.len() as i64);
-        self.firsts.push(first);
-        self.spans.push(last.wrapping_sub(first));
-        self.numbers.insert(key, number);
-        number
-    }
-}
-
-impl Pages {
-    fn end_if_full(&mut self, chunks: &[u8]) {
-        if chunks.len() - self.begin >= PAGE_BYTES {
-            self.end(chunks);
-        }
-    }
-
-    fn end(&mut self, chunks: &[u8]) {
-        let page = chunks.get(self.begin..).unwrap_or_default();
-        if !page.is_empty() {
-            self.sizes.push(page.len() as i64);
-            self.crcs.push(i64::from(crc32c::crc32c(page)));
-            self.begin = chunks.len();
-        }
-    }
 }
 
 /// How series are ordered in a block: by metric, labels, kind.
