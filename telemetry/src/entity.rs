@@ -133,13 +133,16 @@ impl EntityId {
         self.parts.len()
     }
 
-    /// What a person calls it: the last part that is there, of a container its first 12 digits.
+    /// What a person calls it: the last part that is there, of a process its pid, of an id of a container the first 12 digits.
     #[must_use]
     pub fn label(&self) -> &str {
         let last = self.parts.iter().rfind(|part| !part.is_empty());
         let last = last.map_or("", String::as_str);
         match self.kind {
-            EntityKind::Container => last.get(..12).unwrap_or(last),
+            EntityKind::Process => self.part(1),
+            EntityKind::Container | EntityKind::Instance if last.len() == 64 => {
+                last.get(..12).unwrap_or(last)
+            }
             _ => last,
         }
     }

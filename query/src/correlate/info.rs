@@ -1,9 +1,10 @@
 //! What info series say: which containers, pods, processes and hosts there were, and on what each ran. In: series. Out: rows. Pure.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use ::metrics::{Points, SeriesData};
-use telemetry::entity::{EntityId, Host, Identity};
+use telemetry::entity::{EntityId, EntityKind, Host, Identity};
 use telemetry::semconv::{CONTAINER_NAME, K8S_CONTAINER_NAME, K8S_POD_NAME, SERVICE_NAME};
 
 use super::constants::RELATION_HOLDS_MS;
@@ -25,6 +26,9 @@ pub(super) struct Infos {
     pub(super) pods: Vec<Info>,
     pub(super) processes: Vec<Info>,
     pub(super) hosts: Vec<Info>,
+    /// The hosts of `hosts`, and the ids that several of them share.
+    pub(super) known: Vec<Host>,
+    pub(super) shared: Vec<String>,
 }
 
 /// A host with the id that everybody gives it here.
@@ -102,6 +106,24 @@ impl Infos {
         ids
     }
 
+    /// The id by which an entity is known here: a host may be named by any of its names, a container by the beginning of its id.
+    pub(super) fn canonical(&self, entity: &EntityId) -> EntityId {
+        match entity.kind() {
+            EntityKind::Host => self.host_of_id(entity).entity,
+            EntityKind::Container => {
+                let begins = |info: &Info| {
+                    let id = info.identity.full_container_id();
+                    id.is_some_and(|id| id.starts_with(entity.part(0)))
+                };
+                match self.containers_where(begins).as_slice() {
+                    [id] => EntityId::container(id),
+                    _ => entity.clone(),
+                }
+            }
+            _ => entity.clone(),
+        }
+    }
+
     pub(super) fn host_of_container(&self, id: &str) -> Option<KnownHost> {
         let rows = self.of_container(id);
         let host = rows.iter().find_map(|info| info.identity.host())?;
@@ -129,71 +151,88 @@ impl Infos {
         self.of_container(id).iter().find_map(named)
     }
 
+    /// With what its hosts say put in order; whatever asks for a host comes after this.
+    pub(super) fn with_hosts(mut self, hosts: Vec<Info>) -> Self {
+        self.known = hosts
+            .iter()
+            .filter_map(|info| info.identity.host())
+            .collect();
+        self.shared = shared_ids(&hosts);
+        self.hosts = hosts;
+        self
+    }
+
     /// A host as it calls itself: an agent says all its names.
     pub(super) fn known_host(&self, host: &Host) -> KnownHost {
-        let hosts = self.hosts.iter().filter_map(|info| info.identity.host());
-        let same: Vec<Host> = hosts.filter(|other| other.is(host)).collect();
+        let same: Vec<&Host> = self.known.iter().filter(|other| other.is(host)).collect();
         let by_name = same.iter().find(|other| other.name == host.name);
-        let canonical = by_name.or(same.first()).unwrap_or(host).clone();
-        let is_other = |other: &Host| other.name.is_some() && other.name != canonical.name;
-        let is_cloned = canonical.id.is_some()
-            && canonical.name.is_some()
-            && self.shared_ids().contains(&canonical.key().to_owned())
-            && same.iter().any(is_other);
-        let entity = match (&canonical.id, &canonical.name) {
-            (Some(id), Some(name)) if is_cloned => EntityId::cloned_host(id, name),
-            _ => canonical.entity(),
-        };
-        KnownHost {
-            entity,
-            host: canonical,
-            is_cloned,
+        let canonical = (*by_name.or(same.first()).unwrap_or(&host)).clone();
+        let is_shared = |id: &String| self.shared.contains(id);
+        let is_cloned = canonical.id.as_ref().is_some_and(is_shared);
+        match (&canonical.id, &canonical.name) {
+            (Some(id), Some(name)) if is_cloned => KnownHost {
+                entity: EntityId::cloned_host(id, name),
+                host: canonical,
+                is_cloned,
+            },
+            _ => KnownHost {
+                entity: canonical.entity(),
+                host: canonical,
+                is_cloned: false,
+            },
         }
     }
 
-    /// Ids that hosts of different names had at once: disks were cloned with their machine-id.
-    pub(super) fn shared_ids(&self) -> Vec<String> {
-        let mut shared = Vec::new();
-        for (idx, one) in self.hosts.iter().enumerate() {
-            let Some(Host {
-                id: Some(id),
-                name: Some(name),
-                ..
-            }) = one.identity.host()
-            else {
-                continue;
-            };
-            let differs = |other: &Info| {
-                let host = other.identity.host().unwrap_or_default();
-                let at_once = other.first_unix_ms <= one.last_unix_ms
-                    && one.first_unix_ms <= other.last_unix_ms;
-                at_once
-                    && host.id.as_ref() == Some(&id)
-                    && host.name.is_some_and(|other| other != name)
-            };
-            if self.hosts.iter().skip(idx + 1).any(differs) {
-                shared.push(id);
-            }
-        }
-        shared.sort_unstable();
-        shared.dedup();
-        shared
+    /// Ids that several hosts share.
+    pub(super) fn shared_ids(&self) -> &[String] {
+        &self.shared
     }
 
     /// The host that an id means: by its id, its name, or both.
     pub(super) fn host_of_id(&self, entity: &EntityId) -> KnownHost {
-        let hosts = self.hosts.iter().filter_map(|info| info.identity.host());
-        let mut known = hosts.map(|host| self.known_host(&host));
-        let named = |known: &KnownHost| {
-            known.entity == *entity || known.host.name.as_deref() == Some(entity.part(0))
+        let key = entity.part(0);
+        let named = |host: &&Host| {
+            let is = |name: &Option<String>| name.as_deref() == Some(key);
+            is(&host.id) || is(&host.name) || host.entity() == *entity
         };
-        known.find(named).unwrap_or_else(|| KnownHost {
+        let known = self.known.iter().filter(named);
+        let known: Vec<KnownHost> = known.map(|host| self.known_host(host)).collect();
+        let exact = known.iter().find(|known| known.entity == *entity);
+        let found = exact.or(known.first()).cloned();
+        found.unwrap_or_else(|| KnownHost {
             entity: entity.clone(),
             host: Host {
-                id: Some(entity.part(0).to_owned()),
+                id: Some(key.to_owned()),
                 ..Default::default()
             },
             is_cloned: false,
         })
     }
+}
+
+/// Ids that hosts of different names had at once: disks were cloned with their machine-id.
+fn shared_ids(hosts: &[Info]) -> Vec<String> {
+    let mut by_id: BTreeMap<String, Vec<(String, &Info)>> = BTreeMap::new();
+    for info in hosts {
+        if let Some(Host {
+            id: Some(id),
+            name: Some(name),
+            ..
+        }) = info.identity.host()
+        {
+            by_id.entry(id).or_default().push((name, info));
+        }
+    }
+    let is_shared = |of_id: &Vec<(String, &Info)>| {
+        let pairs = of_id
+            .iter()
+            .flat_map(|one| of_id.iter().map(move |other| (one, other)));
+        pairs.into_iter().any(|((name, one), (other_name, other))| {
+            name != other_name
+                && other.first_unix_ms <= one.last_unix_ms
+                && one.first_unix_ms <= other.last_unix_ms
+        })
+    };
+    let shared = by_id.into_iter().filter(|(_, of_id)| is_shared(of_id));
+    shared.map(|(id, _)| id).collect()
 }

@@ -24,6 +24,8 @@ pub(crate) enum Method {
     OnlyCandidate,
     /// It was named by the person who asks.
     Asked,
+    /// Both stand on one resource.
+    Resource,
 }
 
 impl Method {
@@ -39,13 +41,14 @@ impl Method {
             Self::InstanceId => "service.instance.id",
             Self::OnlyCandidate => "only candidate",
             Self::Asked => "asked",
+            Self::Resource => "resource",
         }
     }
 
     /// From 0 to 1.
     pub(crate) fn confidence(self) -> f64 {
         match self {
-            Self::ContainerId | Self::PodContainer | Self::Asked => 1.0,
+            Self::ContainerId | Self::PodContainer | Self::Asked | Self::Resource => 1.0,
             Self::HostPid | Self::Host => 0.9,
             Self::PodName | Self::ShortContainerId => 0.8,
             Self::PeerAddress | Self::InstanceId => 0.7,

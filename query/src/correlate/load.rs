@@ -115,10 +115,8 @@ pub(super) async fn infos(
     addresses: &[String],
     range: (i64, i64),
 ) -> Result<Infos, Refusal> {
-    let mut infos = Infos {
-        hosts: reader.infos("host_info", Vec::new(), range).await?,
-        ..Infos::default()
-    };
+    let hosts = reader.infos("host_info", Vec::new(), range).await?;
+    let mut infos = Infos::default().with_hosts(hosts);
     let of = |key: &str| -> BTreeSet<String> {
         let values = wanted.iter().filter_map(|identity| identity.get(key));
         values.map(regex::escape).collect()
@@ -200,6 +198,11 @@ pub(super) fn equal(name: &str, value: &str) -> Matcher {
         op: MatchOp::Equal,
         value: value.to_owned(),
     }
+}
+
+/// A label that begins so.
+pub(super) fn begins(name: &str, start: &str) -> Result<Matcher, Refusal> {
+    matching(name, format!("{}.*", regex::escape(start)))
 }
 
 /// A label that matches one of the patterns as a whole.

@@ -78,5 +78,6 @@ impl Source<'_> {
 
 /// Text as PromQL writes it.
 pub(super) fn quoted(text: &str) -> String {
-    format!("{text:?}")
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped.replace('\n', "\\n"))
 }

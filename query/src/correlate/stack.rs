@@ -13,6 +13,7 @@ use super::join::Method;
 use super::lane::{Around, Measured, measure};
 use super::load::Reader;
 use crate::refusal::{Kind, Refusal};
+use crate::work::off_thread;
 use rows::Rows;
 
 /// Relations of an answer at most.
@@ -51,7 +52,13 @@ pub(crate) async fn stack(
 ) -> Result<Stack, Refusal> {
     let mut reader = Reader::new(store, tenant);
     let rows = Rows::about(&mut reader, entity, range).await?;
-    let mut relations = around(rows.relations(), entity);
+    let entity = &rows.canonical(entity);
+    let asked = entity.clone();
+    let (rows, mut relations) = off_thread(move || {
+        let relations = around(rows.relations(), &asked);
+        Ok((rows, relations))
+    })
+    .await?;
     let is_known = !relations.is_empty() || rows.knows(entity);
     if !is_known {
         let text =

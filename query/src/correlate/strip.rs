@@ -77,11 +77,19 @@ pub(crate) async fn strip(
     let mut reader = Reader::new(store, tenant);
     let resources = wanted(&facts, asked);
     let infos = infos(&mut reader, &facts, &resources, asked, around).await?;
-    let joined: Vec<(usize, Joined)> = resources
-        .into_iter()
-        .filter_map(|idx| Some((idx, joined(facts.resources.get(idx)?, &infos))))
+    let asked: Vec<EntityId> = asked
+        .entities
+        .iter()
+        .map(|entity| infos.canonical(entity))
         .collect();
-    let mut drafts = drafts(&facts, &joined, &infos, asked);
+    // Many resources by many rows: more than a moment.
+    let (facts, infos, joined) = off_thread(move || {
+        let of_resource = |idx| Some((idx, joined(facts.resources.get(idx)?, &infos)));
+        let joined: Vec<_> = resources.into_iter().filter_map(of_resource).collect();
+        Ok((facts, infos, joined))
+    })
+    .await?;
+    let mut drafts = drafts(&facts, &joined, &infos, &asked);
     let is_cut = drafts.len() > LANES_MAX;
     drafts.truncate(LANES_MAX);
 
@@ -169,7 +177,12 @@ fn identity_of(entity: &EntityId) -> Option<Identity> {
 }
 
 /// The lanes to be measured, those with most of the critical path first.
-fn drafts(facts: &Facts, joined: &[(usize, Joined)], infos: &Infos, asked: &Asked) -> Vec<Draft> {
+fn drafts(
+    facts: &Facts,
+    joined: &[(usize, Joined)],
+    infos: &Infos,
+    asked: &[EntityId],
+) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
     for (resource, joined) in joined {
         let on_it = facts.critical.iter().filter(|(of, _)| of == resource);
@@ -197,9 +210,9 @@ fn drafts(facts: &Facts, joined: &[(usize, Joined)], infos: &Infos, asked: &Aske
             add(&mut drafts, draft);
         }
     }
-    if !asked.entities.is_empty() {
-        drafts.retain(|draft| asked.entities.contains(&draft.subject.entity()));
-        for entity in &asked.entities {
+    if !asked.is_empty() {
+        drafts.retain(|draft| asked.contains(&draft.subject.entity()));
+        for entity in asked {
             if !drafts.iter().any(|draft| draft.subject.entity() == *entity) {
                 drafts.extend(named(entity, infos));
             }

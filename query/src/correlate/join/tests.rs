@@ -41,11 +41,12 @@ fn world() -> Infos {
             "host.id=h1 process.pid=70 process.creation.time=t host.name=node-1",
             "host.id=h1 host.name=node-1 process.pid=71 process.vpid=1 container.id=#A",
         ]),
-        hosts: rows(&[
-            "host.id=h1 host.name=node-1 @10.1.0.1 10.1.0.9",
-            "host.id=h2 host.name=node-2",
-        ]),
+        ..Infos::default()
     }
+    .with_hosts(rows(&[
+        "host.id=h1 host.name=node-1 @10.1.0.1 10.1.0.9",
+        "host.id=h2 host.name=node-2",
+    ]))
 }
 
 /// Container, host and pod as `A h1`, with the ways to them.
@@ -145,7 +146,8 @@ fn spans_find_their_container_and_host_by_the_surest_way() {
 #[test]
 fn the_only_host_is_a_candidate_and_no_sure_one() {
     let mut world = world();
-    world.hosts.truncate(1);
+    let first = world.hosts.drain(..1).collect();
+    let world = world.with_hosts(first);
     check("service.name=s", &[], &world, "- host:h1(only candidate)");
     let joined = join(&identity("service.name=s"), &[], &world);
     assert!(joined.is_weak());
@@ -175,8 +177,10 @@ fn a_process_in_a_container_is_known_by_the_pid_it_has_there() {
 
 #[test]
 fn hosts_that_share_an_id_are_told_apart_by_name() {
-    let mut world = world();
-    world.hosts.push(row("host.id=h1 host.name=node-3"));
+    let world = world();
+    let mut hosts = world.hosts.clone();
+    hosts.push(row("host.id=h1 host.name=node-3"));
+    let world = world.with_hosts(hosts.clone());
     assert_eq!(world.shared_ids(), ["h1"]);
     check(
         "service.name=s host.id=h1 host.name=node-3",
@@ -191,10 +195,9 @@ fn hosts_that_share_an_id_are_told_apart_by_name() {
         "A(container.id) host:h1/node-1(container.id)",
     );
     // one after the other is a new name, no clone
-    let mut renamed = world.clone();
-    for (idx, info) in renamed.hosts.iter_mut().enumerate() {
+    for (idx, info) in hosts.iter_mut().enumerate() {
         info.first_unix_ms = 100 * idx as i64;
         info.last_unix_ms = info.first_unix_ms + 10;
     }
-    assert!(renamed.shared_ids().is_empty());
+    assert!(world.with_hosts(hosts).shared_ids().is_empty());
 }

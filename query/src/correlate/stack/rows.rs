@@ -10,7 +10,7 @@ use crate::correlate::constants::VALUES_MAX;
 use crate::correlate::info::{Info, Infos};
 use crate::correlate::join::{Method, host_labels, join};
 use crate::correlate::lane::Subject;
-use crate::correlate::load::{self, NAME, Reader, equal, one_of};
+use crate::correlate::load::{self, NAME, Reader, begins, equal, one_of};
 use crate::refusal::Refusal;
 
 /// The name of the info series that spans make.
@@ -63,8 +63,9 @@ impl Rows {
                 vec![(INSTANCE_INFO, matchers)]
             }
             EntityKind::Container => ["container_info", "process_info", INSTANCE_INFO]
-                .map(|name| (name, vec![equal("container_id", part(0))]))
-                .into(),
+                .map(|name| Ok((name, vec![begins("container_id", part(0))?])))
+                .into_iter()
+                .collect::<Result<_, Refusal>>()?,
             EntityKind::Process => vec![("process_info", vec![equal("process_pid", part(1))])],
             EntityKind::Pod if entity.n_parts() == 1 => {
                 ["pod_info", "container_info", INSTANCE_INFO]
@@ -157,8 +158,8 @@ impl Rows {
         let mut all: BTreeMap<(EntityId, EntityId), Relation> = BTreeMap::new();
         for info in &self.instances {
             let joined = join(&info.identity, &[], &self.infos);
-            let service = Some((info.identity.service_of_span(), Method::Host));
-            let instance = info.identity.instance().map(|id| (id, Method::Host));
+            let service = Some((info.identity.service_of_span(), Method::Resource));
+            let instance = info.identity.instance().map(|id| (id, Method::Resource));
             let container = joined.container.as_ref();
             let container = container.map(|(id, method)| (EntityId::container(id), *method));
             let sure = container
@@ -194,11 +195,16 @@ impl Rows {
             ];
             link(
                 &mut all,
-                chain.map(|id| id.map(|id| (id, Method::ContainerId))),
+                chain.map(|id| id.map(|id| (id, Method::Resource))),
                 info,
             );
         }
         all.into_values().collect()
+    }
+
+    /// The id by which the entity is known here.
+    pub(super) fn canonical(&self, entity: &EntityId) -> EntityId {
+        self.infos.canonical(entity)
     }
 
     pub(super) fn knows(&self, entity: &EntityId) -> bool {
