@@ -3,12 +3,33 @@
 //! In: the text of a query and the times it is asked at. Out: an [`Answer`], or a [`PromqlError`] that says which limit, feature or rule stood in the
 //! way. A query is parsed and bounded, its selectors are read, and it is evaluated away from the async threads. This knows nothing of HTTP.
 
+mod aggregate;
+pub mod ast;
+mod binary;
+mod engine;
 mod error;
+mod eval;
+mod fetch;
+mod format;
+mod functions;
+mod histograms;
+mod kahan;
+mod length;
+mod lex;
 mod limits;
+mod merge;
+mod native;
+mod note;
+mod number;
+mod over;
+mod parse;
+mod quantile;
+pub mod signature;
+mod steps;
+mod time;
+mod work;
 
 use std::sync::Arc;
-
-use telemetry::Tenant;
 
 use crate::{Labels, Matcher, MetricsStore, Samples};
 
@@ -22,7 +43,6 @@ pub struct Engine {
 }
 
 struct Inner {
-    #[expect(dead_code, reason = "the evaluator reads it")]
     store: MetricsStore,
     config: EngineConfig,
 }
@@ -84,40 +104,6 @@ impl Engine {
     pub fn config(&self) -> &EngineConfig {
         &self.inner.config
     }
-
-    /// The value of a query at one instant. Cancel-safe: a query that nobody waits for ends at its next look at the clock.
-    ///
-    /// # Errors
-    /// See [`PromqlError`].
-    #[expect(clippy::unused_async, reason = "the evaluator awaits the store")]
-    pub async fn instant(
-        &self,
-        _tenant: &Tenant,
-        _query: &str,
-        _at_unix_ms: i64,
-        _options: QueryOptions,
-    ) -> Result<Answer, PromqlError> {
-        Err(PromqlError::NotSupported {
-            feature: "evaluation",
-        })
-    }
-
-    /// The values of a query at `start`, `start + step`, … up to `end`. Cancel-safe, likewise.
-    ///
-    /// # Errors
-    /// See [`PromqlError`].
-    #[expect(clippy::unused_async, reason = "the evaluator awaits the store")]
-    pub async fn range(
-        &self,
-        _tenant: &Tenant,
-        _query: &str,
-        _range: QueryRange,
-        _options: QueryOptions,
-    ) -> Result<Answer, PromqlError> {
-        Err(PromqlError::NotSupported {
-            feature: "evaluation",
-        })
-    }
 }
 
 /// The instants of a range query.
@@ -133,18 +119,32 @@ pub struct QueryRange {
 ///
 /// # Errors
 /// When it is no query.
-pub fn format(_query: &str) -> Result<String, PromqlError> {
-    Err(PromqlError::NotSupported {
-        feature: "formatting",
-    })
+pub fn format(query: &str, features: Features) -> Result<String, PromqlError> {
+    parse::parse(query, features).map(|expr| format::pretty(&expr))
+}
+
+/// The tree of a query.
+///
+/// # Errors
+/// When it is no query.
+pub fn parse(query: &str, features: Features) -> Result<ast::Expr, PromqlError> {
+    parse::parse(query, features)
 }
 
 /// The matchers of a selector as `match[]` has them: `up{job="a"}`.
 ///
 /// # Errors
 /// When it is no selector of instants.
-pub fn parse_matchers(_selector: &str) -> Result<Vec<Matcher>, PromqlError> {
-    Err(PromqlError::NotSupported {
-        feature: "selectors",
-    })
+pub fn parse_matchers(selector: &str) -> Result<Vec<Matcher>, PromqlError> {
+    let expr = parse::parse(selector, Features::default())?;
+    match expr.kind {
+        ast::ExprKind::Selector(selector)
+            if selector.time.offset.is_none() && selector.time.at.is_none() =>
+        {
+            Ok(selector.matchers)
+        }
+        _ => Err(PromqlError::BadData(format!(
+            "{selector:?} is no series selector such as up{{job=\"api\"}}"
+        ))),
+    }
 }

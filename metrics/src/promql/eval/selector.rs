@@ -1,0 +1,118 @@
+//! Instant selectors: at each step the newest sample that is not too old.
+
+use std::sync::Arc;
+
+use super::super::ast::Selector;
+use super::super::fetch::{FetchedPoints, Reader};
+use super::super::steps::{Column, Grid, Line, is_stale};
+use super::super::time;
+use super::{Evaluated, Evaluation, Evaluator};
+use crate::{Samples, Value};
+
+/// What of a sample is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::promql) enum Want {
+    Value,
+    /// Its time in seconds.
+    Time,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn selector(&self, selector: &Selector, grid: Grid) -> Evaluation<Evaluated> {
+        self.newest(selector, grid, Want::Value)
+            .map(Evaluated::Vector)
+    }
+
+    pub(super) fn newest(
+        &self,
+        selector: &Selector,
+        grid: Grid,
+        want: Want,
+    ) -> Evaluation<Vec<Line>> {
+        let times = self.shifted_times(selector, grid)?;
+        self.newest_of(Reader::Selector(selector.id), &times, want)
+    }
+
+    /// At each of the times, which ascend.
+    pub(in crate::promql) fn newest_of(
+        &self,
+        reader: Reader,
+        times: &[i64],
+        want: Want,
+    ) -> Evaluation<Vec<Line>> {
+        let mut lines = Vec::new();
+        for series in self.data.of(reader) {
+            let FetchedPoints::Samples(samples) = &series.points else {
+                continue; // a selector of instants is never handed windows
+            };
+            let mut column = self.column(times.len())?;
+            self.fill(&mut column, samples, times, want)?;
+            if !column.is_empty() {
+                lines.push(Line {
+                    labels: series.labels.clone(),
+                    drop_name: false,
+                    column,
+                });
+            }
+        }
+        Ok(lines)
+    }
+
+    fn shifted_times(&self, selector: &Selector, grid: Grid) -> Evaluation<Vec<i64>> {
+        self.work.fits(grid.n.saturating_mul(size_of::<i64>()))?;
+        let times = grid.times();
+        times
+            .map(|at| self.frame.shifted(at, &selector.time))
+            .collect()
+    }
+
+    fn fill(
+        &self,
+        column: &mut Column,
+        samples: &Samples,
+        times: &[i64],
+        want: Want,
+    ) -> Evaluation<()> {
+        let (mut n_floats, mut n_histograms) = (0, 0);
+        let mut n_found = 0;
+        for (idx, at) in times.iter().enumerate() {
+            n_floats = skip(&samples.floats, n_floats, *at);
+            n_histograms = skip(&samples.histograms, n_histograms, *at);
+            let float = last(&samples.floats, n_floats);
+            let histogram = last(&samples.histograms, n_histograms);
+            let float_at = float.map(|(at, _)| *at);
+            let is_float = float_at >= histogram.map(|(at, _)| *at);
+            let (sample_at, value) = match (float, histogram) {
+                (Some((at, value)), _) if is_float => (*at, Value::Float(*value)),
+                (_, Some((at, histogram))) => (*at, Value::Histogram(Arc::clone(histogram))),
+                _ => continue,
+            };
+            let is_gone = match &value {
+                Value::Float(value) => is_stale(*value),
+                Value::Histogram(histogram) => is_stale(histogram.sum),
+            };
+            if sample_at <= at.saturating_sub(self.lookback_ms) || is_gone {
+                continue;
+            }
+            n_found += 1;
+            match want {
+                Want::Value => column.set(idx, value),
+                Want::Time => column.set_float(idx, time::seconds(sample_at)),
+            }
+        }
+        self.work.samples(n_found)
+    }
+}
+
+/// Samples up to a time, when `n` are known to be.
+fn skip<T>(samples: &[(i64, T)], n: usize, to: i64) -> usize {
+    let rest = samples.get(n..).unwrap_or(&[]);
+    match rest.first() {
+        Some((at, _)) if *at <= to => n + rest.partition_point(|(at, _)| *at <= to),
+        _ => n,
+    }
+}
+
+fn last<T>(samples: &[(i64, T)], n: usize) -> Option<&(i64, T)> {
+    n.checked_sub(1).and_then(|last| samples.get(last))
+}

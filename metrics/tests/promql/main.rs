@@ -1,0 +1,4 @@
+//! PromQL over a store that got its data through the log: remote write in, answers out.
+
+mod corpus;
+mod world;
