@@ -29,6 +29,8 @@ pub struct Metrics {
     red_overflowed: Counter,
     edges_overflowed: Counter,
     edges_late: Counter,
+    /// Exemplars of stored epochs.
+    pub(crate) exemplars: Counter,
     /// Epochs whose name already had other content.
     pub(crate) determinism_violations: Counter,
     /// Take-overs from a log that was cut behind what was open.
@@ -132,6 +134,11 @@ impl Metrics {
             "sampler_red_overflowed",
             "Spans counted under __overflow__, since their own series is one too many",
             self.red_overflowed.clone(),
+        );
+        registry.register(
+            "sampler_exemplars",
+            "Kept spans that stand for values of a series",
+            self.exemplars.clone(),
         );
         registry.register(
             "sampler_edges_overflowed",

@@ -6,6 +6,7 @@
 
 mod delta;
 mod edge;
+mod exemplar;
 mod instance;
 mod name;
 mod resource;
@@ -23,7 +24,9 @@ use crate::policy::threshold::{OtState, UNIT};
 use edge::EdgeTable;
 use instance::InstanceTable;
 use resource::Resources;
-use span::SpanTable;
+use span::{SpanCounts, SpanTable};
+
+pub use exemplar::{EXEMPLARS_OF_SERIES_MAX, Exemplars, ExemplarsOfEpoch};
 
 /// Series of spans of one epoch that are counted by name; spans of further ones are counted under [`OVERFLOW`].
 pub const SERIES_MAX: usize = 100_000;
@@ -47,7 +50,7 @@ pub const INSTANCE_INFO: &str = "service_instance_info";
 #[derive(Debug, Default)]
 pub struct Red {
     resources: Resources,
-    spans: SpanTable,
+    spans: SpanTable<SpanCounts>,
     instances: InstanceTable,
     edges: EdgeTable,
     n_windows: u64,
@@ -82,10 +85,8 @@ impl Red {
         self.n_skewed += u64::from(skewed);
         let duration_s = seconds(span.duration_ns());
         let weight = weight(span.trace_state());
-        let (name, kind, status) = (span.name(), span.kind(), span.status_code());
-        let (series, overflowed) =
-            self.spans
-                .find_or_add(&mut self.resources, service, name, kind, status);
+        let (kind, status) = (span.kind(), span.status_code());
+        let (series, overflowed) = self.spans.find_or_add(&mut self.resources, service, span);
         self.n_overflowed += u64::from(overflowed);
         let series = self.spans.get_mut(series);
         let n_windows = &mut self.n_windows;

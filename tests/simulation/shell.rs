@@ -10,12 +10,17 @@ use blocks::{BlockStore, Blocks};
 use bus::local::disk::Disk;
 use bus::machine::mutant::Mutant;
 use bus::testing::{DiskFaults, Faults, Faulty, Seeded, SimDisk};
-use bus::{Draft, Header, Kind, Local, Log, Partition, RequestHash, Topic, TopicPartition};
+use bus::{
+    Consumer, Draft, Fetched, Header, Kind, Local, Log, Partition, RequestHash, Start, Topic,
+    TopicPartition,
+};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData};
 use prost::Message;
-use sampler::Sampler;
 use sampler::policy::text::Unmatched;
+use sampler::red::SPAN_DURATION;
+use sampler::{LiveShards, Sampler};
+use telemetry::derived::{DeltaValue, DerivedRecord, SeriesDelta, WindowDelta};
 use telemetry::wire::{TraceWalker, WalkLimits};
 use telemetry::{Clock, Tenant, TraceId, partition_of};
 use tokio::task::JoinSet;
@@ -60,6 +65,7 @@ struct World {
 struct Life {
     log: Faulty<Local>,
     metrics: Vec<sampler::Metrics>,
+    live: Vec<LiveShards<Everyone<Faulty<Local>>>>,
     tasks: JoinSet<()>,
 }
 
@@ -153,6 +159,7 @@ impl World {
         let mut life = Life {
             log: log.clone(),
             metrics: Vec::new(),
+            live: Vec::new(),
             tasks: JoinSet::new(),
         };
         for _ in 0..n_owners {
@@ -175,6 +182,7 @@ impl World {
                     Err(_) => sleep(Duration::from_millis(50)).await,
                 }
             };
+            life.live.push(sampler.live());
             life.tasks.spawn(async move {
                 // an owner ends by its crash alone; an error shows as spans that are not found
                 let ended = sampler.run(CancellationToken::new()).await;
@@ -321,6 +329,7 @@ impl World {
         life.violations()?;
         self.check_found(&blocks).await?;
         self.check_accounts(&life.metrics)?;
+        self.check_counted(&life, &blocks).await?;
         self.check_ledgers(&blocks).await
     }
 
@@ -374,6 +383,64 @@ impl World {
         Ok(())
     }
 
+    /// Derived records, applied once each, and what is in none yet count every span that was taken, once; and every exemplar is a span of a stored trace.
+    async fn check_counted(&self, life: &Life, blocks: &Blocks) -> Result<(), String> {
+        let mut counted = 0.0;
+        let mut exemplars = Vec::new();
+        let mut see = |series: &SeriesDelta| {
+            if series.name == SPAN_DURATION {
+                exemplars.extend(series.exemplars.clone());
+                counted += series.windows.iter().map(n_observed).sum::<f64>();
+            }
+        };
+        let mut reaches: BTreeMap<u32, u64> = BTreeMap::new();
+        for partition in 0..life.log.n_partitions(Topic::Points) {
+            let mut applied: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+            for record in derived(&life.log, Partition(partition)).await? {
+                let place = (record.end, record.part + 1);
+                if applied.get(&record.source_partition) >= Some(&place) {
+                    continue;
+                }
+                applied.insert(record.source_partition, place);
+                record
+                    .tenants
+                    .iter()
+                    .flat_map(|delta| &delta.series)
+                    .for_each(&mut see);
+            }
+            reaches.extend(applied.iter().map(|(source, (end, _))| (*source, *end)));
+        }
+        let live = life.live.first().ok_or("nobody lives")?;
+        let open = live.counts(&self.tenant, &|_| true);
+        for epoch in &open.epochs {
+            let applied = reaches.get(&epoch.partition.0).copied();
+            if epoch.end.is_none_or(|end| applied < Some(end.0)) {
+                epoch.series.iter().for_each(&mut see);
+            }
+        }
+        let of = |state: &str| read(&life.metrics, &format!("state=\"{state}\""));
+        let taken = of("accepted") - of("duplicates");
+        if counted != taken as f64 {
+            return Err(format!("{counted} spans are counted, {taken} were taken"));
+        }
+        let store = self.open_store(blocks).await;
+        for exemplar in &exemplars {
+            let found = store.find(&self.tenant, exemplar.trace_id).await;
+            let trace = found.map_err(|error| error.to_string())?;
+            let trace = trace.ok_or("an exemplar leads to no trace")?;
+            let mut walker = TraceWalker::new();
+            let view = walker.walk(&trace.traces_data, &WalkLimits::trusted());
+            let view = view.map_err(|error| error.to_string())?;
+            if view.spans().all(|span| span.span_id() != exemplar.span_id) {
+                return Err("an exemplar is no span of its trace".to_owned());
+            }
+        }
+        match exemplars.is_empty() {
+            true => Err("there is no exemplar".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     /// Ledger entries that no chain needs are deleted.
     async fn check_ledgers(&self, blocks: &Blocks) -> Result<(), String> {
         for partition in 0..N_PARTITIONS {
@@ -400,6 +467,36 @@ impl Life {
             0 => Ok(()),
             n => Err(format!("{n} epochs have two contents")),
         }
+    }
+}
+
+/// The derived records of a partition of `points`, in order.
+async fn derived(log: &Faulty<Local>, partition: Partition) -> Result<Vec<DerivedRecord>, String> {
+    let of = TopicPartition {
+        topic: Topic::Points,
+        partition,
+    };
+    let consumer = log.consume(of, Start::Earliest).await;
+    let mut consumer = consumer.map_err(|error| error.to_string())?;
+    let mut all = Vec::new();
+    loop {
+        let records = match consumer.next().await.map_err(|error| error.to_string())? {
+            Fetched::End => return Ok(all),
+            Fetched::Records(records) => records,
+        };
+        for record in records
+            .iter()
+            .filter(|record| record.header.kind == Kind::Derived)
+        {
+            all.push(DerivedRecord::decode(&record.payload).map_err(|error| error.to_string())?);
+        }
+    }
+}
+
+fn n_observed(window: &WindowDelta) -> f64 {
+    match &window.value {
+        DeltaValue::Histogram(histogram) => histogram.count(),
+        DeltaValue::Count(_) | DeltaValue::Seen => f64::NAN,
     }
 }
 

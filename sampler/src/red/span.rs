@@ -3,7 +3,7 @@
 use telemetry::Tenant;
 use telemetry::derived::{DeltaValue, SeriesDelta};
 use telemetry::histogram::ExpHistogram;
-use telemetry::wire::{SpanKind, StatusCode};
+use telemetry::wire::{SpanKind, SpanView, StatusCode};
 
 use super::delta::{delta, kind_and_status};
 use super::resource::Resources;
@@ -11,35 +11,51 @@ use super::table::Table;
 use super::window::Windows;
 use super::{OVERFLOW, SERIES_MAX, SPAN_DURATION, SPAN_SIZE, name};
 
-/// A series of spans alike.
+/// A series of spans alike, and what is counted or chosen of them.
 #[derive(Debug)]
-pub(super) struct SpanSeries {
-    service: u32,
+pub(super) struct SpanSeries<T> {
+    pub(super) service: u32,
     /// Without ids.
     name: Box<str>,
     kind: SpanKind,
     status: StatusCode,
+    pub(super) of: T,
+}
+
+/// What is counted.
+#[derive(Debug, Default)]
+pub(super) struct SpanCounts {
     pub(super) durations: Windows<ExpHistogram>,
     pub(super) bytes: Windows<f64>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct SpanTable {
-    table: Table<SpanSeries>,
+pub(super) struct SpanTable<T> {
+    table: Table<SpanSeries<T>>,
     /// A name without ids, while it is looked up.
     normal: String,
 }
 
-impl SpanTable {
-    /// Number of the series that a span counts in, and whether that is the one for what is too much.
+impl<T> SpanSeries<T> {
+    /// In order of names.
+    pub(super) fn labels(&self, resources: &Resources) -> Vec<(String, String)> {
+        let mut labels = resources.service(self.service).labels();
+        labels.push(("span_name".to_owned(), String::from(&*self.name)));
+        labels.extend(kind_and_status(self.kind, self.status));
+        labels.sort_unstable();
+        labels
+    }
+}
+
+impl<T: Default> SpanTable<T> {
+    /// Number of the series that a span is of, and whether that is the one for what is too much.
     pub(super) fn find_or_add(
         &mut self,
         resources: &mut Resources,
         service: u32,
-        name: &str,
-        kind: SpanKind,
-        status: StatusCode,
+        span: &SpanView<'_>,
     ) -> (u32, bool) {
+        let (name, kind, status) = (span.name(), span.kind(), span.status_code());
         // most names have no ids in them, and are found as they are
         if let Some(found) = self.find(service, name, kind, status) {
             return (found, false);
@@ -88,16 +104,22 @@ impl SpanTable {
             name: name.into(),
             kind,
             status,
-            durations: Windows::default(),
-            bytes: Windows::default(),
+            of: T::default(),
         };
         self.table.add(hash, series)
     }
 
-    pub(super) fn get_mut(&mut self, number: u32) -> &mut SpanSeries {
-        self.table.get_mut(number)
+    pub(super) fn get_mut(&mut self, number: u32) -> &mut T {
+        &mut self.table.get_mut(number).of
     }
 
+    /// In the order in which they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SpanSeries<T>> {
+        self.table.iter()
+    }
+}
+
+impl SpanTable<SpanCounts> {
     /// What the epoch has added to those that are wanted, by tenant, in the order in which they came.
     pub(super) fn deltas<'a>(
         &'a self,
@@ -106,24 +128,17 @@ impl SpanTable {
         into: &mut Vec<(&'a Tenant, SeriesDelta)>,
     ) {
         for series in self.table.iter() {
-            let service = resources.service(series.service);
-            let labels = || {
-                let mut labels = service.labels();
-                labels.push(("span_name".to_owned(), String::from(&*series.name)));
-                labels.extend(kind_and_status(series.kind, series.status));
-                labels.sort_unstable();
-                labels
-            };
-            let tenant = &service.tenant;
+            let tenant = &resources.service(series.service).tenant;
             if wanted(tenant, SPAN_DURATION) {
-                let windows = series
-                    .durations
-                    .deltas(|h| DeltaValue::Histogram(h.clone()));
-                into.push((tenant, delta(SPAN_DURATION, labels(), windows)));
+                let durations = &series.of.durations;
+                let windows = durations.deltas(|h| DeltaValue::Histogram(h.clone()));
+                let labels = series.labels(resources);
+                into.push((tenant, delta(SPAN_DURATION, labels, windows)));
             }
             if wanted(tenant, SPAN_SIZE) {
-                let windows = series.bytes.deltas(|bytes| DeltaValue::Count(*bytes));
-                into.push((tenant, delta(SPAN_SIZE, labels(), windows)));
+                let windows = series.of.bytes.deltas(|n| DeltaValue::Count(*n));
+                let labels = series.labels(resources);
+                into.push((tenant, delta(SPAN_SIZE, labels, windows)));
             }
         }
     }

@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, TracesData, span,
 };
 use prost::Message;
-use telemetry::derived::DeltaValue;
+use telemetry::derived::{DeltaValue, Exemplar, SeriesDelta};
 use telemetry::wire::{TraceWalker, WalkLimits};
 
 use super::*;
@@ -244,4 +244,88 @@ fn what_an_epoch_counts_apart_has_a_size() {
         vec![sent(of("b"), vec![span("x", span::SpanKind::Client, 1)])],
     );
     assert_eq!(red.size(), 8);
+}
+
+fn exemplars_of(kept: Vec<ResourceSpans>, tenants: &[TenantDelta]) -> exemplar::ExemplarsOfEpoch {
+    let bytes = TracesData {
+        resource_spans: kept,
+    }
+    .encode_to_vec();
+    let mut walker = TraceWalker::new();
+    let view = walker.walk(&bytes, &WalkLimits::trusted()).expect("valid");
+    let mut exemplars = Exemplars::default();
+    exemplars.see(&Tenant::default_tenant(), &view);
+    exemplars.join(tenants, T)
+}
+
+/// A kept span: the first byte of its trace's id, and of its trace's randomness.
+fn kept(name: &str, trace: u8, randomness: u8, duration_ms: u64) -> Span {
+    let mut trace_id = vec![trace; 16];
+    trace_id[9] = randomness;
+    Span {
+        trace_id,
+        ..span(name, span::SpanKind::Server, duration_ms)
+    }
+}
+
+#[test]
+fn exemplars_are_the_luckiest_kept_span_of_each_octave() {
+    let service = || vec![attribute("service.name", "shop")];
+    let mut red = Red::default();
+    let counted = vec![kept("a", 1, 0, 1), kept("b", 1, 0, 1)];
+    observe_all(&mut red, vec![sent(service(), counted)]);
+    let deltas = red.take();
+    let mut spans = vec![
+        kept("a", 1, 7, 100),
+        kept("a", 2, 9, 110),
+        kept("a", 3, 8, 120),
+        kept("a", 4, 1, 900),
+        kept("earlier", 5, 1, 2),
+    ];
+    let told = |spans: &[Span]| {
+        let found = exemplars_of(vec![sent(service(), spans.to_vec())], &deltas.tenants);
+        let series = &deltas.tenants[0].series;
+        let place = |name: &str| {
+            let is = |one: &SeriesDelta| {
+                one.name == SPAN_DURATION && one.labels.iter().any(|(_, value)| value == name)
+            };
+            series.iter().position(is).expect("it was counted")
+        };
+        let ids = |exemplars: &[Exemplar]| {
+            let told = exemplars.iter().map(|one| (one.trace_id.0[0], one.value));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(ids(found.of(0, place("a"))), [(4, 0.9), (2, 0.11)]);
+        assert_eq!(ids(found.of(0, place("b"))), []);
+        let alone: Vec<_> = found.alone().collect();
+        assert_eq!(alone.len(), 1);
+        assert_eq!(ids(&alone[0].1.exemplars), [(5, 0.002)]);
+        let DeltaValue::Histogram(empty) = &alone[0].1.windows[0].value else {
+            panic!("a histogram");
+        };
+        assert_eq!(empty.count(), 0.0);
+        assert_eq!(found.n_exemplars(), 3);
+        found
+    };
+    let first = told(&spans);
+    spans.reverse();
+    assert_eq!(first, told(&spans), "whatever the order");
+}
+
+#[test]
+fn a_series_has_ten_exemplars_at_most_and_what_overflows_has_none() {
+    let service = || vec![attribute("service.name", "wild")];
+    let spans = (0..20).map(|n| kept("a", 1, 1, 1 << n));
+    let found = exemplars_of(vec![sent(service(), spans.collect())], &[]);
+    assert_eq!(found.n_exemplars(), EXEMPLARS_OF_SERIES_MAX);
+    let mut red = Red::default();
+    let many = (0..=SERIES_OF_SERVICE_MAX).map(|n| kept(&format!("op-{n}"), 1, 1, 1));
+    observe_all(&mut red, vec![sent(service(), many.collect())]);
+    let deltas = red.take();
+    let beyond = kept(&format!("op-{SERIES_OF_SERVICE_MAX}"), 1, 1, 1);
+    let found = exemplars_of(
+        vec![sent(service(), vec![beyond, kept("op-0", 1, 1, 1)])],
+        &deltas.tenants,
+    );
+    assert_eq!(found.n_exemplars(), 1);
 }

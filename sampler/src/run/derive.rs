@@ -2,10 +2,11 @@
 
 use bus::{Draft, Header, Kind, Partition, RequestHash, Topic, TopicPartition};
 use bytes::Bytes;
-use telemetry::derived::{DerivedRecord, SeriesDelta, TenantDelta};
+use telemetry::derived::{DerivedRecord, Exemplar, SeriesDelta, TenantDelta};
 use telemetry::{RecordTime, Tenant};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use crate::red::ExemplarsOfEpoch;
 use crate::shard::SealedEpoch;
 
 /// Windows of histograms that one record holds at most: with 160 buckets of a few bytes each it stays below what a broker takes.
@@ -13,18 +14,25 @@ const WINDOWS_MAX: usize = 500;
 /// Labels by which a series is routed, the first that it has: every series has one writer.
 const ROUTING_LABELS: [&str; 2] = ["service_name", "client"];
 
-/// A series that an epoch adds to.
-type Added<'a> = (&'a Tenant, &'a SeriesDelta);
+/// A series that an epoch adds to, and the exemplars that it has beside its own.
+#[derive(Debug, Clone, Copy)]
+struct Added<'a> {
+    tenant: &'a Tenant,
+    series: &'a SeriesDelta,
+    exemplars: &'a [Exemplar],
+}
 
 /// The records of an epoch, in order of partitions, then parts.
-pub(crate) fn drafts(epoch: &SealedEpoch, n_partitions: u32) -> Vec<Draft> {
+pub(crate) fn drafts(
+    epoch: &SealedEpoch,
+    exemplars: &ExemplarsOfEpoch,
+    n_partitions: u32,
+) -> Vec<Draft> {
     let mut by_partition: Vec<Vec<Added<'_>>> = vec![Vec::new(); n_partitions as usize];
-    for delta in &epoch.red.tenants {
-        for series in &delta.series {
-            let partition = partition_of(&delta.tenant, series, n_partitions);
-            if let Some(added) = by_partition.get_mut(partition as usize) {
-                added.push((&delta.tenant, series));
-            }
+    for added in added(epoch, exemplars) {
+        let partition = partition_of(added.tenant, added.series, n_partitions);
+        if let Some(of_partition) = by_partition.get_mut(partition as usize) {
+            of_partition.push(added);
         }
     }
     (0..)
@@ -33,6 +41,46 @@ pub(crate) fn drafts(epoch: &SealedEpoch, n_partitions: u32) -> Vec<Draft> {
         .flat_map(|(partition, added)| records(epoch, added).map(move |record| (partition, record)))
         .map(|(partition, record)| draft(partition, &record))
         .collect()
+}
+
+/// What an epoch adds, in order of tenants, names and labels.
+fn added<'a>(epoch: &'a SealedEpoch, exemplars: &'a ExemplarsOfEpoch) -> Vec<Added<'a>> {
+    let mut all = Vec::new();
+    for (place, delta) in epoch.red.tenants.iter().enumerate() {
+        let of_tenant = delta.series.iter().enumerate();
+        all.extend(of_tenant.map(|(number, series)| Added {
+            tenant: &delta.tenant,
+            series,
+            exemplars: exemplars.of(place, number),
+        }));
+    }
+    let n_counted = all.len();
+    all.extend(exemplars.alone().map(|(tenant, series)| Added {
+        tenant,
+        series,
+        exemplars: &[],
+    }));
+    if all.len() > n_counted {
+        all.sort_by(|a, b| a.order().cmp(&b.order()));
+    }
+    all
+}
+
+impl<'a> Added<'a> {
+    fn order(&self) -> (&'a Tenant, &'a str, &'a [(String, String)]) {
+        (self.tenant, &self.series.name, &self.series.labels)
+    }
+
+    fn n_entries(&self) -> usize {
+        self.series.windows.len() + self.series.exemplars.len() + self.exemplars.len()
+    }
+
+    /// A copy for a record, the only one.
+    fn series(&self) -> SeriesDelta {
+        let mut series = self.series.clone();
+        series.exemplars.extend_from_slice(self.exemplars);
+        series
+    }
 }
 
 /// xxh3-64 of the tenant's name, a zero byte, and the service.
@@ -68,29 +116,25 @@ fn records<'a>(
 fn parts<'a>(added: &'a [Added<'a>]) -> Vec<&'a [Added<'a>]> {
     let mut parts = Vec::new();
     let (mut rest, mut n_windows, mut end) = (added, 0, 0);
-    for (_, series) in added {
+    for one in added {
         if n_windows >= WINDOWS_MAX {
             let (part, behind) = rest.split_at(end);
             parts.push(part);
             (rest, n_windows, end) = (behind, 0, 0);
         }
-        n_windows += series.windows.len() + series.exemplars.len();
+        n_windows += one.n_entries();
         end += 1;
     }
     parts.push(rest);
     parts
 }
 
-/// The series of a part, which are copied here and nowhere before.
 fn tenants(added: &[Added<'_>]) -> Vec<TenantDelta> {
-    let of_tenant = |added: &[Added<'_>]| {
-        let (tenant, _) = added.first().expect("a chunk has a series");
-        TenantDelta {
-            tenant: (*tenant).clone(),
-            series: added.iter().map(|(_, series)| (*series).clone()).collect(),
-        }
+    let of_tenant = |added: &[Added<'_>]| TenantDelta {
+        tenant: added.first().expect("a chunk has a series").tenant.clone(),
+        series: added.iter().map(Added::series).collect(),
     };
-    let by_tenant = added.chunk_by(|(a, _), (b, _)| a == b);
+    let by_tenant = added.chunk_by(|a, b| a.tenant == b.tenant);
     by_tenant.map(of_tenant).collect()
 }
 

@@ -7,7 +7,9 @@ use bus::machine::{
     CaughtUp, Durable, EffectError, Effects, LedgerStore, Seals, Write, put_dead_letters,
 };
 use bus::{Draft, Log, Topic, TopicPartition};
+use bytes::Bytes;
 use telemetry::Tenant;
+use telemetry::wire::{TraceWalker, WalkError, WalkLimits};
 use trace_store::{EpochName, KeptTrace, TraceStore};
 
 use super::assemble::assemble;
@@ -16,6 +18,7 @@ use super::ledger::Ledgers;
 use super::live::{LivePartition, SharedShard};
 use super::policy::WantedPolicy;
 use crate::Metrics;
+use crate::red::Exemplars;
 use crate::shard::{KeptRefs, SealedEpoch};
 
 /// Bytes of spans in one block; an epoch with more has several.
@@ -76,11 +79,19 @@ pub(crate) struct EpochWriter<L> {
 
 impl<L: Log> Write<Arc<SealedEpoch>> for EpochWriter<L> {
     async fn write(&self, epoch: &Arc<SealedEpoch>) -> Result<(), BoxError> {
-        self.write_kept(epoch).await?;
+        let exemplars = self.write_kept(epoch).await?;
         self.write_dead_letters(epoch).await?;
-        let derived = drafts(epoch, self.log.n_partitions(Topic::Points));
+        let exemplars = exemplars.join(
+            &epoch.red.tenants,
+            epoch.entry.clock.last.unwrap_or_default(),
+        );
+        let derived = drafts(epoch, &exemplars, self.log.n_partitions(Topic::Points));
         self.log.append(derived).await?;
-        self.put_entry(epoch).await
+        self.put_entry(epoch).await?;
+        self.metrics
+            .exemplars
+            .inc_by(exemplars.n_exemplars() as u64);
+        Ok(())
     }
 
     fn failed(&self, epoch: &Arc<SealedEpoch>, error: &BoxError) {
@@ -114,18 +125,20 @@ impl<L: Log> EpochWriter<L> {
         self.ledgers.put(self.of, epoch.end_offset, entry).await
     }
 
-    /// A block for each tenant and each 8 MiB of its spans, cut in the order of decisions, so that everybody cuts alike.
-    async fn write_kept(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
+    /// A block for each tenant and each 8 MiB of its spans, cut in the order of decisions, so that everybody cuts alike. Chooses exemplars on the way.
+    async fn write_kept(&self, epoch: &SealedEpoch) -> Result<Exemplars, BoxError> {
+        let mut exemplars = Exemplars::default();
         for (tenant, part, kept) in parts(&epoch.kept) {
             let spans: Vec<_> = kept.iter().map(|trace| trace.spans.as_slice()).collect();
             let bytes = assemble(&self.log, self.of, &spans).await?;
+            exemplars = see(exemplars, tenant.clone(), bytes.clone()).await?;
             let trace = |(kept, traces_data): (&&KeptRefs, _)| KeptTrace {
                 id: kept.id,
                 traces_data,
                 sampling: kept.sampling.clone(),
                 late: kept.late,
             };
-            let there = |(_, traces_data): &(&&KeptRefs, bytes::Bytes)| !traces_data.is_empty();
+            let there = |(_, traces_data): &(&&KeptRefs, Bytes)| !traces_data.is_empty();
             let traces = kept.iter().zip(bytes).filter(there).map(trace).collect();
             let name = EpochName {
                 partition: self.of.partition.0,
@@ -145,7 +158,7 @@ impl<L: Log> EpochWriter<L> {
                 );
             }
         }
-        Ok(())
+        Ok(exemplars)
     }
 
     async fn write_dead_letters(&self, epoch: &SealedEpoch) -> Result<(), BoxError> {
@@ -164,6 +177,23 @@ impl<L: Log> EpochWriter<L> {
         }
         Ok(())
     }
+}
+
+/// Has exemplars chosen from traces, off the async threads.
+async fn see(
+    mut exemplars: Exemplars,
+    tenant: Tenant,
+    traces: Vec<Bytes>,
+) -> Result<Exemplars, BoxError> {
+    let seen = tokio::task::spawn_blocking(move || {
+        let mut walker = TraceWalker::new();
+        for trace in traces {
+            let view = walker.walk(&trace, &WalkLimits::trusted())?;
+            exemplars.see(&tenant, &view);
+        }
+        Ok::<_, WalkError>(exemplars)
+    });
+    Ok(seen.await??)
 }
 
 /// Cuts what an epoch kept into blocks: (tenant, part, traces), tenants in order of name.
