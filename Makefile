@@ -23,8 +23,8 @@ test: test-rust test-pipeline
 test-rust: $(STAMPS)/build $(STAMPS)/rust
 	cargo test --locked --workspace
 
-# The real Python and JavaScript SDKs against the real binary, and the binary killed, filled up and damaged.
-test-pipeline: $(STAMPS)/build $(STAMPS)/rust $(STAMPS)/python-sdk $(STAMPS)/node-sdk
+# The real Python and JavaScript SDKs and a real Prometheus against the real binary, and the binary killed, filled up and damaged.
+test-pipeline: $(STAMPS)/build $(STAMPS)/rust $(STAMPS)/python-sdk $(STAMPS)/node-sdk $(STAMPS)/prometheus
 	cargo build --locked -p tracewell-server
 	cargo test --locked -p tracewell-tests --test pipeline -- --test-threads 2
 
@@ -65,6 +65,10 @@ $(STAMPS)/rust:
 
 $(STAMPS)/python-sdk: tests/pipeline/python/requirements.txt
 	@tests/setup/python-sdk.sh $(SUDO)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/prometheus: tests/setup/prometheus.sh
+	@tests/setup/prometheus.sh $(SUDO)
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/node-sdk: tests/pipeline/node/package-lock.json

@@ -38,6 +38,8 @@ pub fn router(query: Query) -> Router {
         .merge(own::routes())
         .nest("/api/v1", prometheus::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
+        .merge(prometheus::federation())
+        .nest("/prometheus", prometheus::federation())
         .layer(middleware::from_fn_with_state(query.clone(), in_turn))
         .merge(own::tail_route());
     queries

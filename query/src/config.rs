@@ -43,6 +43,10 @@ pub struct PromqlFeatures {
 }
 
 impl PromqlFeatures {
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     pub(crate) fn features(&self) -> Features {
         self.features
     }

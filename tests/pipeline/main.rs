@@ -5,4 +5,5 @@ mod damage;
 mod disk;
 mod kill;
 mod program;
+mod prometheus;
 mod sdk;

@@ -3,21 +3,29 @@
 
 mod buckets;
 mod envelope;
+mod exemplars;
+mod federate;
 mod form;
 mod label_name;
+mod made;
 mod metadata;
 mod nothing;
 mod number;
+mod out;
+mod process;
 mod query;
 mod series;
-mod status;
+mod text;
 mod times;
+mod tree;
+mod tsdb;
 mod value;
 
 use ::metrics::SelectError;
 use ::metrics::promql::{ErrorType, PromqlError};
 use axum::Router;
-use axum::routing::get;
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get};
 use futures::FutureExt;
 
 use crate::Query;
@@ -27,10 +35,13 @@ use crate::trace::found::Marks;
 /// Under `/api/v1`.
 pub(super) fn routes() -> Router<Query> {
     Router::new()
-        .route("/query", get(query::instant).post(query::instant))
-        .route("/query_range", get(query::range).post(query::range))
-        .route("/series", get(series::series).post(series::series))
-        .route("/labels", get(series::labels).post(series::labels))
+        .route("/query", both(query::instant))
+        .route("/query_range", both(query::range))
+        .route("/query_exemplars", both(exemplars::exemplars))
+        .route("/format_query", both(text::format))
+        .route("/parse_query", both(text::parse))
+        .route("/series", both(series::series))
+        .route("/labels", both(series::labels))
         .route("/label/{name}/values", get(series::values))
         .route("/metadata", get(metadata::metadata))
         .route("/targets", get(nothing::targets))
@@ -38,12 +49,26 @@ pub(super) fn routes() -> Router<Query> {
         .route("/alertmanagers", get(nothing::alertmanagers))
         .route("/rules", get(nothing::rules))
         .route("/alerts", get(nothing::alerts))
-        .route("/status/buildinfo", get(status::buildinfo))
-        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/buildinfo", get(process::buildinfo))
+        .route("/status/runtimeinfo", get(process::runtimeinfo))
+        .route("/status/flags", get(process::flags))
+        .route("/status/config", get(process::config))
+        .route("/status/walreplay", get(process::walreplay))
+        .route("/status/tsdb", get(tsdb::tsdb))
+}
+
+/// At the root, for other servers.
+pub(super) fn federation() -> Router<Query> {
+    Router::new().route("/federate", get(federate::federate))
+}
+
+/// A route that takes its parameters from either place.
+fn both<T: 'static>(handler: impl Handler<T, Query>) -> MethodRouter<Query> {
+    get(handler.clone()).post(handler)
 }
 
 /// How complete answers are that are read from now on.
-fn marks(query: &Query) -> Marks {
+pub(in crate::api) fn marks(query: &Query) -> Marks {
     let series = &query.0.series;
     let knows_all = series.all_caught_up().now_or_never().is_some();
     Marks {

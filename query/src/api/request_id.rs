@@ -23,6 +23,11 @@ impl Source {
         }
     }
 
+    /// When this process began to answer.
+    pub(crate) fn began_unix_ms(&self) -> i64 {
+        self.began_unix_ms
+    }
+
     pub(crate) fn next(&self) -> RequestId {
         let n = self.count.fetch_add(1, Ordering::Relaxed);
         RequestId(format!("{:x}-{n:x}", self.began_unix_ms))

@@ -20,11 +20,12 @@ pub(crate) enum Style {
 }
 
 /// Beginnings of paths, the first that fits counts. `/jaeger` before them is taken away.
-const STYLES: [(&str, Style); 11] = [
+const STYLES: [(&str, Style); 12] = [
     ("/api/tracewell/", Style::Own),
     ("/api/v3/", Style::JaegerV3),
     ("/prometheus", Style::Prometheus),
     ("/api/v1/", Style::Prometheus),
+    ("/federate", Style::Prometheus),
     ("/tempo", Style::Plain),
     ("/zipkin", Style::Plain),
     ("/api/v2/", Style::Plain),

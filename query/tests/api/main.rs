@@ -4,6 +4,7 @@ mod fixtures;
 mod grpc;
 mod joined;
 mod own;
+mod prometheus;
 mod refusals;
 mod sampling;
 mod schema;

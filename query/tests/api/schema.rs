@@ -1,4 +1,4 @@
-//! Answers of v3 against Jaeger's own OpenAPI document.
+//! Answers against the OpenAPI documents of those whose API they are; here those of v3 against Jaeger's.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::fixtures::{folder, stored};
 
-struct Schemas(Value);
+pub(crate) struct Schemas(pub(crate) Value);
 
 impl Schemas {
     /// The first place where `value` is not what `schema` says, and `None` if it is. A field that the schema does not name is a fault.
-    fn fault(&self, schema: &Value, value: &Value, at: &str) -> Option<String> {
+    pub(crate) fn fault(&self, schema: &Value, value: &Value, at: &str) -> Option<String> {
         if let Some(target) = schema["$ref"].as_str() {
             let name = target.rsplit('/').next().expect("a name");
             return self.fault(&self.0["components"]["schemas"][name], value, at);
@@ -18,10 +18,29 @@ impl Schemas {
         if let Some(all) = schema["allOf"].as_array() {
             return all.iter().find_map(|schema| self.fault(schema, value, at));
         }
+        for any in ["anyOf", "oneOf"] {
+            if let Some(schemas) = schema[any].as_array() {
+                let faults: Option<Vec<String>> = schemas
+                    .iter()
+                    .map(|schema| self.fault(schema, value, at))
+                    .collect();
+                return faults.map(|faults| faults.join(" | "));
+            }
+        }
+        if let Some(words) = schema["enum"].as_array()
+            && !words.contains(value)
+        {
+            return Some(format!("{at} is none of {words:?}: {value}"));
+        }
         match schema["type"].as_str() {
+            // A schema without a word means anything.
+            None if schema.is_object() => None,
             Some("object") => self.object_fault(schema, value, at),
             Some("array") => match value.as_array() {
                 None => Some(format!("{at} is no array: {value}")),
+                Some(items) if !Self::may_have(schema, items.len()) => {
+                    Some(format!("{at} has {} items", items.len()))
+                }
                 Some(items) => items.iter().enumerate().find_map(|(i, item)| {
                     self.fault(&schema["items"], item, &format!("{at}[{i}]"))
                 }),
@@ -55,13 +74,24 @@ impl Schemas {
             object
                 .iter()
                 .find_map(|(name, value)| match &schema["properties"][name] {
-                    Value::Null => Some(format!("{at}.{name} is not in the schema")),
+                    Value::Null => match &schema["additionalProperties"] {
+                        Value::Bool(true) => None,
+                        others @ Value::Object(_) => {
+                            self.fault(others, value, &format!("{at}.{name}"))
+                        }
+                        _ => Some(format!("{at}.{name} is not in the schema")),
+                    },
                     property => self.fault(property, value, &format!("{at}.{name}")),
                 })
         })
     }
 
-    fn of_answer(&self, path: &str) -> Value {
+    fn may_have(schema: &Value, n_items: usize) -> bool {
+        let bound = |name: &str, otherwise| schema[name].as_u64().unwrap_or(otherwise);
+        (bound("minItems", 0)..=bound("maxItems", u64::MAX)).contains(&(n_items as u64))
+    }
+
+    pub(crate) fn of_answer(&self, path: &str) -> Value {
         self.0["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
             .clone()
     }

@@ -2,17 +2,25 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use blocks::Blocks;
+use bus::Local;
+use bus::local::disk::Disk;
+use bus::testing::SimDisk;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use metrics::MetricsStore;
+use metrics::{MetricsRunner, MetricsStore};
 use parking_lot::Mutex;
 use query::{Config, Live, LiveError, LivePage, LivePartial, LiveState, LiveTrace, Metrics, Query};
 use telemetry::wire::{TraceWalker, WalkLimits};
 use telemetry::{Clock, RecordTime, ShardTime, Tenant, TraceId};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use trace_store::{EpochName, Filter, KeptTrace, Operation, Sampling, TraceStore};
 
 /// When the tests' clock stands: an hour after the fixtures.
@@ -112,6 +120,16 @@ impl Live for Alive {
     }
 }
 
+/// Puts the tenant into the request as the layer of `server` does, here from a header.
+async fn with_tenant(mut request: Request, next: Next) -> Response {
+    let told = request.headers().get("x-scope-orgid");
+    if let Some(tenant) = told.and_then(|value| value.to_str().ok()) {
+        let tenant: Tenant = tenant.parse().expect("a tenant");
+        request.extensions_mut().insert(tenant);
+    }
+    next.run(request).await
+}
+
 /// A running server. It stops when it is dropped.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
@@ -119,12 +137,16 @@ pub(crate) struct Served {
     pub(crate) store: TraceStore,
     client: reqwest::Client,
     server: JoinHandle<()>,
+    running: JoinHandle<()>,
+    pub(crate) log: Local,
+    pub(crate) series: MetricsStore,
     _dir: tempfile::TempDir,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
         self.server.abort();
+        self.running.abort();
     }
 }
 
@@ -150,18 +172,38 @@ impl Served {
         )
         .await
         .expect("a store");
-        let series = MetricsStore::open(
-            blocks,
-            metrics::Config::default(),
+        let log = Local::open_inline(
+            Disk::Sim(SimDisk::new(1)),
+            &bus::Config::default(),
+            1,
             clock.clone(),
-            (1, 1),
+            bus::Metrics::default(),
+        )
+        .expect("a log");
+        let runner = MetricsRunner::new(
+            &metrics::Config {
+                out_of_order: Duration::from_hours(24 * 36_500),
+                ..metrics::Config::default()
+            },
+            log.clone(),
+            blocks,
+            clock.clone(),
             metrics::Metrics::default(),
-        );
+        )
+        .await
+        .expect("a runner");
+        let series = runner.store();
+        #[expect(clippy::disallowed_methods, reason = "a test owns its server")]
+        let running = tokio::spawn(async move {
+            let ended = runner.run(CancellationToken::new()).await;
+            ended.expect("the machine runs");
+        });
+        series.all_caught_up().await;
         let live = Alive::default();
         let query = Query::new(
             config,
             store.clone(),
-            series.await.expect("a store"),
+            series.clone(),
             Arc::new(live.clone()),
             clock,
             Metrics::default(),
@@ -172,7 +214,7 @@ impl Served {
         let address = listener.local_addr().expect("an address");
         #[expect(clippy::disallowed_methods, reason = "a test owns its server")]
         let server = tokio::spawn(async move {
-            axum::serve(listener, query::router(query))
+            axum::serve(listener, query::router(query).layer(from_fn(with_tenant)))
                 .await
                 .expect("serves")
         });
@@ -180,6 +222,9 @@ impl Served {
             address,
             live,
             store,
+            log,
+            series,
+            running,
             client: reqwest::Client::new(),
             server,
             _dir: dir,
@@ -225,6 +270,23 @@ impl Served {
                 .expect("an answer"),
         )
         .await
+    }
+
+    /// A form, asked on behalf of a tenant.
+    pub(crate) async fn post_form(
+        &self,
+        path: &str,
+        tenant: &Tenant,
+        parameters: &[(&str, &str)],
+    ) -> Answer {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        let request = self.client.post(self.url(path)).body(form);
+        let request = request
+            .header("x-scope-orgid", tenant.as_str())
+            .header("content-type", "application/x-www-form-urlencoded");
+        Answer::of(request.send().await.expect("an answer")).await
     }
 
     pub(crate) async fn get_with(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {

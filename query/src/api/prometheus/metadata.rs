@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ::metrics::labels::NAME;
 use ::metrics::row::Metadata;
 use axum::extract::State;
 use axum::http::Extensions;
@@ -10,7 +11,8 @@ use serde::Serialize;
 
 use super::envelope::Answer;
 use super::form::Form;
-use super::marks;
+use super::times::{EARLIEST_MS, LATEST_MS};
+use super::{made, marks};
 use crate::Query;
 use crate::api::tenant_of;
 use crate::refusal::Refusal;
@@ -41,7 +43,12 @@ pub(super) async fn metadata(
     let limit: Option<i64> = parameters.number("limit")?;
     parameters.number::<i64>("limit_per_metric")?;
     let marks = marks(&query);
-    let mut all = query.0.series.metadata(&tenant_of(&extensions)).await?;
+    let (tenant, store) = (tenant_of(&extensions), &query.0.series);
+    let mut all = store.metadata(&tenant).await?;
+    let names = store.label_values(&tenant, NAME, &[], EARLIEST_MS, LATEST_MS);
+    for (name, metadata) in made::among(&names.await?) {
+        all.entry(name.to_owned()).or_insert(metadata);
+    }
     if let Some(metric) = parameters.text("metric") {
         all.retain(|name, _| name == metric);
     }

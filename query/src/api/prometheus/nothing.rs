@@ -5,7 +5,10 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::envelope::Answer;
+use super::form::Form;
+use super::times::invalid;
 use crate::Query;
+use crate::read::parameters::shortened;
 use crate::refusal::Refusal;
 use crate::trace::found::Marks;
 
@@ -31,7 +34,16 @@ pub(super) async fn alertmanagers(State(query): State<Query>) -> Result<Response
     )
 }
 
-pub(super) async fn rules(State(query): State<Query>) -> Result<Response, Refusal> {
+pub(super) async fn rules(
+    State(query): State<Query>,
+    Form(parameters): Form,
+) -> Result<Response, Refusal> {
+    if let Some(kind) = parameters.text("type")
+        && !matches!(kind, "alert" | "record")
+    {
+        let kind = shortened(kind);
+        return Err(invalid("type", &format!("not supported value {kind:?}")));
+    }
     sent(&query, &json!({ "groups": [] }))
 }
 

@@ -107,7 +107,7 @@ fn instants(parameters: &Parameters) -> Result<QueryRange, Refusal> {
 }
 
 /// A text that is no query is the fault of its parameter.
-fn named(error: PromqlError) -> Refusal {
+pub(super) fn named(error: PromqlError) -> Refusal {
     match error {
         error @ PromqlError::Parse { .. } => invalid("query", &error.to_string()),
         error => error.into(),

@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 
 use ::metrics::promql::parse_matchers;
 use ::metrics::{Labels, Matcher};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Extensions;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::envelope::Answer;
+use super::envelope::{Answer, CUT};
 use super::form::Form;
 use super::label_name;
 use super::marks;
-use super::times::{EARLIEST_MS, LATEST_MS, instant_of};
+use super::out::Out;
+use super::times::{EARLIEST_MS, LATEST_MS, instant_of, invalid};
 use crate::Query;
 use crate::api::tenant_of;
-use crate::read::parameters::Parameters;
+use crate::read::parameters::{Parameters, shortened};
 use crate::refusal::Refusal;
 use crate::work::off_thread;
 
@@ -65,12 +67,12 @@ impl Asked {
 pub(super) fn limit(parameters: &Parameters) -> Result<usize, Refusal> {
     let read = |text: &str| {
         text.parse()
-            .map_err(|_| super::times::invalid("limit", "limit must be non-negative"))
+            .map_err(|_| invalid("limit", "limit must be non-negative"))
     };
     parameters.text("limit").map_or(Ok(0), read)
 }
 
-fn selectors(parameters: &Parameters) -> Result<Vec<Vec<Matcher>>, Refusal> {
+pub(super) fn selectors(parameters: &Parameters) -> Result<Vec<Vec<Matcher>>, Refusal> {
     let mut all = Vec::new();
     for text in parameters.all("match[]") {
         if all.len() == SELECTORS_MAX {
@@ -78,14 +80,8 @@ fn selectors(parameters: &Parameters) -> Result<Vec<Vec<Matcher>>, Refusal> {
                 "more than {SELECTORS_MAX} match[] parameters"
             )));
         }
-        let matchers = parse_matchers(text)?;
-        if matchers.iter().all(|matcher| matcher.matches("")) {
-            return Err(super::times::invalid(
-                "match[]",
-                "match[] must contain at least one non-empty matcher",
-            ));
-        }
-        all.push(matchers);
+        let read = parse_matchers(text);
+        all.push(read.map_err(|error| invalid("match[]", &error.to_string()))?);
     }
     Ok(all)
 }
@@ -110,17 +106,23 @@ pub(super) async fn series(
                 .await?,
         );
     }
-    let answer = off_thread(move || {
-        let n_written = if asked.limit == 0 {
-            found.len()
-        } else {
-            asked.limit.saturating_add(1)
-        };
-        let objects = found.iter().take(n_written).map(object).collect();
-        Answer::of_list(objects, asked.limit)
-    })
-    .await?;
-    answer.sent(&query, &marks)
+    let bytes_max = query.0.config.answer_bytes_max;
+    let answer = off_thread(move || written(&found, asked.limit, bytes_max));
+    answer.await?.sent(&query, &marks)
+}
+
+fn written(found: &BTreeSet<Labels>, limit: usize, bytes_max: u64) -> Result<Answer, Refusal> {
+    let n_written = if limit == 0 { usize::MAX } else { limit };
+    let mut out = Out::new(bytes_max);
+    out.list(found.iter().take(n_written), |out, labels| {
+        out.labels(labels);
+        Ok(())
+    })?;
+    let mut answer = Answer::of_json(out.done()?);
+    if found.len() > n_written {
+        answer.warnings.push(CUT.to_owned());
+    }
+    Ok(answer)
 }
 
 /// Labels as a JSON object.
@@ -152,16 +154,13 @@ pub(super) async fn labels(
 /// `GET /label/{name}/values`.
 pub(super) async fn values(
     State(query): State<Query>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     extensions: Extensions,
     Form(parameters): Form,
 ) -> Result<Response, Refusal> {
-    let name = label_name::read(&name).ok_or_else(|| {
-        Refusal::invalid(format!(
-            "invalid label name: {:?}",
-            crate::read::parameters::shortened(&name)
-        ))
-    })?;
+    let text = name.map_or_else(|_| String::new(), |Path(name)| name);
+    let name = label_name::read(&text)
+        .ok_or_else(|| Refusal::invalid(format!("invalid label name: {:?}", shortened(&text))))?;
     let asked = Asked::read(&parameters)?;
     let (tenant, marks) = (tenant_of(&extensions), marks(&query));
     let mut found: BTreeSet<String> = BTreeSet::new();

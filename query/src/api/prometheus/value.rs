@@ -1,11 +1,10 @@
 //! Values of PromQL as JSON, in the shapes that Prometheus' clients read. In: what a query gave. Out: the `data` of an answer.
 
-use ::metrics::Labels;
 use ::metrics::promql::{Sample, Series, Value};
 
 use super::buckets;
-use super::number::{float, instant};
-use crate::refusal::{Kind, Refusal};
+use super::out::Out;
+use crate::refusal::Refusal;
 
 /// What a query cost.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +19,7 @@ pub(super) fn written(
     stats: Option<Stats>,
     bytes_max: u64,
 ) -> Result<Vec<u8>, Refusal> {
-    let mut out = Out {
-        bytes: Vec::new(),
-        bytes_max,
-    };
+    let mut out = Out::new(bytes_max);
     let kind = match value {
         Value::Scalar { .. } => "scalar",
         Value::String { .. } => "string",
@@ -41,83 +37,17 @@ pub(super) fn written(
         out.stats(stats);
     }
     out.raw("}");
-    out.check()?;
-    Ok(out.bytes)
+    out.done()
 }
 
-/// JSON under way.
-struct Out {
-    bytes: Vec<u8>,
-    bytes_max: u64,
-}
-
+/// What a value is made of.
 impl Out {
-    fn raw(&mut self, json: &str) {
-        self.bytes.extend_from_slice(json.as_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.raw(&serde_json::Value::from(text).to_string());
-    }
-
-    /// A number as text: JSON has no `NaN`, and a client reads all digits.
-    fn float(&mut self, value: f64) {
-        self.raw(&format!("\"{}\"", float(value)));
-    }
-
-    fn point(&mut self, at_unix_ms: i64, value: impl FnOnce(&mut Self)) {
-        self.raw(&format!("[{},", instant(at_unix_ms)));
-        value(self);
-        self.raw("]");
-    }
-
-    /// A list whose length in bytes is looked at after each item.
-    fn list<T>(
-        &mut self,
-        items: &[T],
-        item: impl Fn(&mut Self, &T) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
-        self.raw("[");
-        for (i, one) in items.iter().enumerate() {
-            if i > 0 {
-                self.raw(",");
-            }
-            item(self, one)?;
-            self.check()?;
-        }
-        self.raw("]");
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), Refusal> {
-        if self.bytes.len() as u64 <= self.bytes_max {
-            return Ok(());
-        }
-        let text = format!(
-            "the answer has over {} bytes; ask for fewer series or points",
-            self.bytes_max
-        );
-        Err(Refusal::new(Kind::TooLarge, text))
-    }
-
-    fn labels(&mut self, labels: &Labels) {
-        self.raw("{\"metric\":{");
-        for (i, (name, value)) in labels.iter().enumerate() {
-            if i > 0 {
-                self.raw(",");
-            }
-            self.text(name);
-            self.raw(":");
-            self.text(value);
-        }
-        self.raw("}");
-    }
-
     #[expect(
         clippy::unnecessary_wraps,
         reason = "an item of a list, some of which fail"
     )]
     fn sample(&mut self, sample: &Sample) -> Result<(), Refusal> {
+        self.raw("{\"metric\":");
         self.labels(&sample.labels);
         match &sample.value {
             ::metrics::Value::Float(value) => {
@@ -136,6 +66,7 @@ impl Out {
     }
 
     fn series(&mut self, series: &Series) -> Result<(), Refusal> {
+        self.raw("{\"metric\":");
         self.labels(&series.labels);
         if !series.points.floats.is_empty() {
             self.raw(",\"values\":");
@@ -176,10 +107,11 @@ impl Out {
 mod tests {
     use std::sync::Arc;
 
-    use ::metrics::{Buckets, Histogram, Samples};
+    use ::metrics::{Buckets, Histogram, Labels, Samples};
     use serde_json::json;
 
     use super::*;
+    use crate::refusal::Kind;
 
     #[track_caller]
     fn check(value: &Value, expected: &serde_json::Value) {

@@ -1,4 +1,4 @@
-//! What this server says of itself in Prometheus' words.
+//! Who makes how many series.
 
 use ::metrics::store::Counted;
 use axum::extract::State;
@@ -13,28 +13,12 @@ use super::marks;
 use crate::Query;
 use crate::api::tenant_of;
 use crate::refusal::Refusal;
-use crate::trace::found::Marks;
 
-/// The version of Prometheus whose API and language are spoken: clients turn features on by it.
-const VERSION: &str = "3.8.0";
 /// Lines of each list of `tsdb` without a word, and at most.
 const LINES_DEFAULT: usize = 10;
 const LINES_MAX: usize = 10_000;
 /// `tsdb` counts the series that had points in this time before now, as the head of a Prometheus does.
 const HEAD_MS: i64 = 2 * 3_600 * 1_000;
-
-pub(super) async fn buildinfo(State(query): State<Query>) -> Result<Response, Refusal> {
-    let data = json!({
-        "version": VERSION,
-        "application": "tracewell",
-        "revision": concat!("tracewell-", env!("CARGO_PKG_VERSION")),
-        "branch": "",
-        "buildUser": "",
-        "buildDate": "",
-        "goVersion": "",
-    });
-    Answer::of(&data)?.sent(&query, &Marks::default())
-}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -72,6 +56,7 @@ pub(super) async fn tsdb(
         "headStats": {
             "numSeries": counted.n_series,
             "numLabelPairs": counted.n_label_pairs,
+            // A series in memory is one open chunk.
             "chunkCount": counted.n_series,
             "minTime": from,
             "maxTime": to,

@@ -1,0 +1,8 @@
+//! Prometheus' API over series that came through the log.
+
+mod corpus;
+mod names;
+mod queries;
+mod refusals;
+mod schema;
+mod written;
