@@ -9,6 +9,7 @@ mod config;
 mod correlate;
 mod gate;
 mod live;
+mod map;
 mod metrics;
 mod read;
 mod refusal;
@@ -39,6 +40,7 @@ pub struct Query(Arc<Parts>);
 struct Parts {
     sources: Sources,
     series: MetricsStore,
+    maps: map::Maps,
     promql: Engine,
     gate: Gate,
     config: Config,
@@ -72,6 +74,7 @@ impl Query {
         let requests = api::request_id::Source::new(&clock);
         Self(Arc::new(Parts {
             sources,
+            maps: map::Maps::new(&series),
             promql: Engine::new(series.clone(), engine),
             series,
             gate,

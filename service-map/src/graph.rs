@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
+pub use petgraph::Direction;
+
 use crate::entity::{Entity, Kind};
 use measure::Measure;
 use rows::{EdgeRow, ServiceRow};
@@ -111,6 +113,13 @@ impl Graph {
     #[must_use]
     pub fn node(&self, at: NodeIndex) -> Option<&Node> {
         self.inner.node_weight(at)
+    }
+
+    /// What was counted of the calls of one entity to another, if there were any.
+    #[must_use]
+    pub fn measure(&self, from: &Entity, to: &Entity) -> Option<&Measure> {
+        let at = self.inner.find_edge(self.find(from)?, self.find(to)?)?;
+        self.inner.edge_weight(at).map(|edge| &edge.now)
     }
 
     /// Rows that were one too many.

@@ -337,6 +337,6 @@ async fn the_doors_tell_health_metrics_and_addresses() -> Result<()> {
         "{page}"
     );
     let (status, _) = server.get("/api/dependencies").await?;
-    ensure!(status == 404, "the map is a later piece: {status}");
+    ensure!(status == 200, "nobody calls anybody yet: {status}");
     Ok(())
 }

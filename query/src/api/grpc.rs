@@ -18,15 +18,18 @@ use tonic::metadata::MetadataMap;
 use tonic::server::Grpc;
 use tower::service_fn;
 
+use super::jaeger_v3::dependencies;
 use super::jaeger_v3::encoded;
 use super::jaeger_v3::find::Find;
 use super::jaeger_v3::message::{
-    FindTraceSummariesResponse, FindTracesRequest, GetOperationsRequest, GetOperationsResponse,
-    GetServicesRequest, GetServicesResponse, GetTraceRequest, Operation,
+    DependenciesResponse, Dependency, FindTraceSummariesResponse, FindTracesRequest,
+    GetDependenciesRequest, GetOperationsRequest, GetOperationsResponse, GetServicesRequest,
+    GetServicesResponse, GetTraceRequest, Operation,
 };
 use super::jaeger_v3::summary;
 use super::{marked, tenant_of};
 use crate::Query;
+use crate::map::direct;
 use crate::read::{kind, trace_id};
 use crate::refusal::Refusal;
 use crate::trace::found::{Marks, Page, State as TraceState};
@@ -46,6 +49,7 @@ pub(super) fn routes() -> Router<Query> {
         .route(&method("FindTraceSummaries"), post(find_summaries))
         .route(&method("GetServices"), post(get_services))
         .route(&method("GetOperations"), post(get_operations))
+        .route(&method("GetDependencies"), post(get_dependencies))
 }
 
 type Many<T> = tonic::Response<Iter<std::vec::IntoIter<Result<T, Status>>>>;
@@ -171,6 +175,29 @@ async fn get_operations(State(query): State<Query>, request: Request) -> Respons
             }))
         })
     })
+    .await
+}
+
+async fn get_dependencies(State(query): State<Query>, request: Request) -> Response {
+    unary(
+        request,
+        move |extensions, message: GetDependenciesRequest| {
+            let query = query.clone();
+            Box::pin(async move {
+                let range = dependencies::range_of_message(&message)?;
+                let tenant = tenant_of(&extensions);
+                let found = direct::dependencies(&query, &tenant, range, None).await?;
+                let written = |one: direct::Dependency| Dependency {
+                    parent: one.parent,
+                    child: one.child,
+                    call_count: one.n_calls,
+                };
+                Ok(tonic::Response::new(DependenciesResponse {
+                    dependencies: found.into_iter().map(written).collect(),
+                }))
+            })
+        },
+    )
     .await
 }
 

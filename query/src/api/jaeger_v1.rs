@@ -1,6 +1,7 @@
 //! Jaeger's HTTP API version 1, as the Jaeger UI and Grafana ask it: times in µs, one envelope around everything.
 
 mod convert;
+mod dependencies;
 mod search;
 mod tag;
 
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Query> {
         .route("/api/operations", get(operations))
         .route("/api/traces", get(traces))
         .route("/api/traces/{id}", get(trace))
+        .route("/api/dependencies", get(dependencies::dependencies))
 }
 
 /// What is around every answer.

@@ -1,5 +1,6 @@
 //! Jaeger's API version 3 over HTTP: OTLP JSON in the envelope that gRPC gateways write, ids in hex, enums as integers.
 
+pub(super) mod dependencies;
 pub(super) mod find;
 pub(super) mod message;
 pub(super) mod summary;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Query> {
             "/api/v3/trace-summaries",
             get(find_summaries).post(find_summaries_by_body),
         )
+        .route("/api/v3/dependencies", get(dependencies::dependencies))
 }
 
 async fn services(State(query): State<Query>, extensions: Extensions) -> Result<Response, Refusal> {

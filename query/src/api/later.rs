@@ -5,20 +5,14 @@ use axum::extract::Request;
 use super::style::below_mount;
 use crate::refusal::{Kind, Refusal};
 
-const MAP: &str = "the service map is a later piece: dependencies are not served yet";
+const DEEP: &str =
+    "deep dependencies are a later piece and are not served yet; /api/dependencies is";
 const TEMPO: &str = "the Tempo API and TraceQL are a later piece and are not served yet";
 const PROMETHEUS: &str = "of the Prometheus API this server has queries, names and status: it scrapes nothing, and is not read or administered by this API";
 
 /// Beginnings of paths, the first that fits counts. `/jaeger` before them is taken away.
-const REASONS: [(&str, &str); 24] = [
-    ("/api/dependencies", MAP),
-    ("/api/v3/dependencies", MAP),
-    ("/api/deep-dependencies", MAP),
-    ("/api/tracewell/v1/map", MAP),
-    (
-        "/api/tracewell/v1/services",
-        "services with their rates come with the metrics piece and are not served yet",
-    ),
+const REASONS: [(&str, &str); 19] = [
+    ("/api/deep-dependencies", DEEP),
     (
         "/api/tracewell/v1/receipts",
         "receipts are a later piece and are not served yet",
@@ -53,7 +47,6 @@ const REASONS: [(&str, &str); 24] = [
         "/zipkin",
         "the Zipkin API is a later piece and is not served yet",
     ),
-    ("/jaeger.api_v3.QueryService/GetDependencies", MAP),
     (
         "/jaeger.api_v2.",
         "jaeger.api_v2 is not served; jaeger.api_v3.QueryService is",

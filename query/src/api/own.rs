@@ -3,6 +3,8 @@
 mod entities;
 mod infra;
 mod list;
+mod map;
+mod services;
 mod tail;
 
 use axum::Router;
@@ -29,6 +31,8 @@ pub(super) fn routes() -> Router<Query> {
         .route("/api/tracewell/v1/traces/{id}", get(trace))
         .route("/api/tracewell/v1/traces/{id}/infra", get(infra::infra))
         .route("/api/tracewell/v1/entities/{*id}", get(entities::entity))
+        .merge(map::routes())
+        .merge(services::routes())
 }
 
 /// The stream of traces, which holds its turn as long as it runs and so is not among the queries.
@@ -43,16 +47,45 @@ struct Frame {
     complete_to: Option<String>,
     partial: bool,
     partial_reasons: Vec<&'static str>,
-    request_id: String,
+    /// What gives the same numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queries: Vec<Reproduced>,
+    /// Where the list goes on, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// Not in answers that have an `ETag`: they are the same bytes for everyone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// The page that shows this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ui: Option<String>,
+}
+
+/// A query that gives the numbers of an answer.
+#[derive(Serialize)]
+struct Reproduced {
+    lang: &'static str,
+    q: String,
 }
 
 impl Frame {
     fn of(marks: &Marks, request_id: &RequestId) -> Self {
         Self {
+            request_id: Some(request_id.0.clone()),
+            ..Self::shared(marks)
+        }
+    }
+
+    /// Of an answer that is the same for everyone who asks the same.
+    fn shared(marks: &Marks) -> Self {
+        Self {
             complete_to: marks.complete_to.map(time::rfc3339),
             partial: !marks.partial.is_empty(),
             partial_reasons: marks.partial.clone(),
-            request_id: request_id.0.clone(),
+            queries: Vec::new(),
+            next_cursor: None,
+            request_id: None,
+            ui: None,
         }
     }
 }

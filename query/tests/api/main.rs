@@ -3,6 +3,7 @@
 mod fixtures;
 mod grpc;
 mod joined;
+mod map;
 mod own;
 mod prometheus;
 mod refusals;

@@ -41,12 +41,13 @@ async fn jaeger_v1_refuses_in_its_envelope() {
         ),
         ("/api/operations?spanKind=x", 400, "'spanKind'"),
         (&long, 400, "at most 32768"),
-        ("/api/dependencies", 404, "the service map is a later piece"),
+        ("/api/dependencies?endTs=x", 400, "'endTs'"),
         (
-            "/jaeger/api/dependencies?endTs=1",
-            404,
-            "the service map is a later piece",
+            "/jaeger/api/dependencies?endTs=9999999999&lookback=9999999999",
+            400,
+            "at most 744",
         ),
+        ("/api/deep-dependencies", 404, "later piece"),
         ("/api/metrics/calls", 404, "metrics piece"),
         ("/api/nothing", 404, "there is no /api/nothing"),
         (
@@ -98,11 +99,7 @@ async fn jaeger_v3_refuses_in_its_shape() {
             400,
             "later piece",
         ),
-        (
-            "/api/v3/dependencies",
-            404,
-            "the service map is a later piece",
-        ),
+        ("/api/v3/dependencies", 400, "startTime"),
         ("/jaeger/api/v3/nothing", 404, "there is no"),
     ] {
         let answer = served.get(path).await;
@@ -158,7 +155,18 @@ async fn our_api_refuses_with_problems() {
             "TW3001",
             "The request is not valid",
         ),
-        ("/api/tracewell/v1/map", 404, "TW3003", "Not served"),
+        (
+            "/api/tracewell/v1/map?hops=9",
+            400,
+            "TW3001",
+            "The request is not valid",
+        ),
+        (
+            "/api/tracewell/v1/services/x/errors",
+            404,
+            "TW3003",
+            "Not served",
+        ),
         ("/api/tracewell/v1/receipts", 404, "TW3003", "Not served"),
     ] {
         let answer = served.get(path).await;

@@ -9,7 +9,7 @@ use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
 use crate::api::jaeger_v3::message::{
-    FindTraceSummariesResponse, GetOperationsResponse, GetServicesResponse,
+    DependenciesResponse, FindTraceSummariesResponse, GetOperationsResponse, GetServicesResponse,
 };
 
 /// Something that can be put into a response.
@@ -34,6 +34,7 @@ macro_rules! by_prost {
     )+};
 }
 by_prost!(
+    DependenciesResponse,
     FindTraceSummariesResponse,
     GetOperationsResponse,
     GetServicesResponse

@@ -205,12 +205,12 @@ fn depth(search_depth: i64) -> Result<usize, Refusal> {
     }
 }
 
-fn required_time(name: &str, text: Option<&str>) -> Result<u64, Refusal> {
+pub(super) fn required_time(name: &str, text: Option<&str>) -> Result<u64, Refusal> {
     let text = text.ok_or_else(|| Refusal::invalid(format!("{name} is required")))?;
     time::rfc3339_unix_ns(name, text)
 }
 
-fn message_time(name: &str, time: Option<Timestamp>) -> Result<u64, Refusal> {
+pub(super) fn message_time(name: &str, time: Option<Timestamp>) -> Result<u64, Refusal> {
     let time = time.ok_or_else(|| Refusal::invalid(format!("{name} is required")))?;
     ns(time.seconds, time.nanos)
         .ok_or_else(|| Refusal::invalid(format!("{name} is not between 1970 and 2554")))

@@ -100,6 +100,30 @@ pub(in crate::api) struct GetOperationsResponse {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+pub(in crate::api) struct GetDependenciesRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::api) start_time: Option<Timestamp>,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::api) end_time: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(in crate::api) struct DependenciesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::api) dependencies: Vec<Dependency>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(in crate::api) struct Dependency {
+    #[prost(string, tag = "1")]
+    pub(in crate::api) parent: String,
+    #[prost(string, tag = "2")]
+    pub(in crate::api) child: String,
+    #[prost(uint64, tag = "3")]
+    pub(in crate::api) call_count: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::api) struct FindTraceSummariesResponse {
     #[prost(message, repeated, tag = "1")]
     pub(in crate::api) summaries: Vec<TraceSummary>,

@@ -55,11 +55,13 @@ fn by_namespace(graph: &Graph, kept: &BTreeSet<NodeIndex>) -> BTreeMap<NodeIndex
     })
 }
 
+/// Services by the host that runs most of them. What is inferred runs nowhere that anybody knows.
 fn by_host(graph: &Graph, kept: &BTreeSet<NodeIndex>) -> BTreeMap<NodeIndex, String> {
-    let host = |at: NodeIndex| graph.node(at).map_or("", |node| &node.host);
-    grouped(graph, kept, |at| {
-        (!host(at).is_empty()).then(|| format!("host:{}", host(at)))
-    })
+    let host = |at: &NodeIndex| {
+        let node = graph.node(*at).filter(|node| !node.host.is_empty())?;
+        Some((*at, format!("host:{}", node.host)))
+    };
+    kept.iter().filter_map(host).collect()
 }
 
 /// Services by what `own` says; databases and queues with their callers if those are of one group; peers outside by domain.

@@ -1,0 +1,272 @@
+//! Services with their numbers: `/services` and what lies under one of them. In: a range, a name. Out: rows; every number is counted before sampling.
+
+mod dependencies;
+mod instances;
+mod numbers;
+mod operations;
+mod sorted;
+
+use axum::Router;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::http::Extensions;
+use axum::response::Response;
+use axum::routing::get;
+use serde::Serialize;
+use service_map::entity::Entity;
+use service_map::graph::Direction;
+use service_map::graph::measure::quantile;
+use service_map::graph::rows::ServiceRow;
+use service_map::graph::state::judge;
+use service_map::reach::blast_radius;
+use telemetry::{RecordTime, Tenant};
+
+use super::{Frame, Reproduced};
+use crate::Query;
+use crate::api::prometheus::marks;
+use crate::api::request_id::RequestId;
+use crate::api::{json_answer, marked, tenant_of};
+use crate::map::range::Range;
+use crate::map::rows::rows;
+use crate::map::tally::INSTANCE_SECONDS;
+use crate::read::parameters::{Parameters, shortened};
+use crate::read::time;
+use crate::refusal::{Kind, Refusal};
+use crate::trace::found::Marks;
+use crate::work::off_thread;
+use numbers::Numbers;
+use sorted::{Page, Sort};
+
+pub(super) fn routes() -> Router<Query> {
+    let under = |what: &str| format!("/api/tracewell/v1/services/{{service}}/{what}");
+    Router::new()
+        .route("/api/tracewell/v1/services", get(services))
+        .route("/api/tracewell/v1/services/{service}", get(service))
+        .route(&under("operations"), get(operations::operations))
+        .route(&under("dependencies"), get(dependencies::dependencies))
+        .route(&under("databases"), get(dependencies::databases))
+        .route(&under("instances"), get(instances::instances))
+        .route(&under("deployments"), get(instances::deployments))
+        .route(&under("errors"), get(later))
+        .route(&under("examples"), get(later))
+}
+
+/// What needs examples of traces.
+async fn later() -> Refusal {
+    let text = "errors and examples of a service are a later piece and are not served yet; /api/tracewell/v1/traces?service=NAME&status=error lists traces";
+    Refusal::new(Kind::NotServed, text)
+}
+
+/// A list of rows.
+#[derive(Serialize)]
+struct Many<T> {
+    items: Vec<T>,
+    /// Rows in all pages.
+    total: usize,
+    #[serde(flatten)]
+    frame: Frame,
+}
+
+/// One service.
+#[derive(Debug, Clone, Serialize)]
+struct Item {
+    name: String,
+    namespace: Option<String>,
+    envs: Vec<String>,
+    #[serde(flatten)]
+    numbers: Numbers,
+    p95_base: Option<f64>,
+    state: &'static str,
+    state_rule: Option<&'static str>,
+    versions: Vec<String>,
+    instances: usize,
+    last_seen: Option<String>,
+}
+
+/// One service with its place among others.
+#[derive(Serialize)]
+struct One {
+    #[serde(flatten)]
+    item: Item,
+    callers: usize,
+    callees: usize,
+    /// Services and users that wait for it, directly or through others.
+    blast_radius: usize,
+    #[serde(flatten)]
+    frame: Frame,
+}
+
+impl Item {
+    fn of(row: &ServiceRow, range: Range) -> Self {
+        let verdict = judge(&row.now, &row.base);
+        Self {
+            name: row.name.clone(),
+            namespace: Some(row.namespace.clone()).filter(|name| !name.is_empty()),
+            envs: row.environments.iter().cloned().collect(),
+            numbers: Numbers::of(&row.now, range),
+            p95_base: quantile(row.base.durations(), 0.95),
+            state: verdict.state.word(),
+            state_rule: verdict.rule,
+            versions: row.versions.iter().cloned().collect(),
+            instances: row.instances.len(),
+            last_seen: row
+                .last_seen_unix_ms
+                .map(|unix_ms| time::rfc3339(RecordTime { unix_ms })),
+        }
+    }
+}
+
+async fn services(
+    State(query): State<Query>,
+    RawQuery(text): RawQuery,
+    Extension(request_id): Extension<RequestId>,
+    extensions: Extensions,
+) -> Result<Response, Refusal> {
+    let asked = Asked::read(&query, text.as_deref(), &extensions)?;
+    let page = Page::read(&asked.parameters, Sort::Name)?;
+    let wanted = asked
+        .parameters
+        .text("q")
+        .unwrap_or_default()
+        .to_lowercase();
+    let env = asked.parameters.text("env").map(str::to_owned);
+    let mut marks = marks(&query);
+    let rows = rows(&query, &asked.tenant, asked.range).await?;
+    limited(&mut marks, rows.lacks_baseline);
+    let range = asked.range;
+    let items: Vec<Item> = off_thread(move || {
+        let is_wanted = |row: &&ServiceRow| {
+            row.name.to_lowercase().contains(&wanted)
+                && env
+                    .as_ref()
+                    .is_none_or(|env| row.environments.contains(env))
+        };
+        let rows = rows.services.iter().filter(is_wanted);
+        Ok(rows.map(|row| Item::of(row, range)).collect())
+    })
+    .await?;
+    let key = |item: &Item| sorted::Key {
+        name: item.name.clone(),
+        rate: item.numbers.rate,
+        error_ratio: item.numbers.error_ratio,
+        p95: item.numbers.p95,
+        total_s: item.numbers.total_s,
+        state: item.state,
+    };
+    let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], "/ui/services");
+    answer(&query, &marks, page.of(items, key), frame)
+}
+
+async fn service(
+    State(query): State<Query>,
+    Path(name): Path<String>,
+    RawQuery(text): RawQuery,
+    Extension(request_id): Extension<RequestId>,
+    extensions: Extensions,
+) -> Result<Response, Refusal> {
+    let asked = Asked::read(&query, text.as_deref(), &extensions)?;
+    let mut marks = marks(&query);
+    let rows = rows(&query, &asked.tenant, asked.range).await?;
+    limited(&mut marks, rows.lacks_baseline);
+    let ui = format!("/ui/services/{name}");
+    let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], &ui);
+    let range = asked.range;
+    let one = off_thread(move || {
+        let row = rows.services.iter().find(|row| row.name == name);
+        let item = row
+            .map(|row| Item::of(row, range))
+            .ok_or_else(|| unknown(&name))?;
+        let graph = rows.graph();
+        let at = graph.find(&Entity::service(&name));
+        let n = |direction| {
+            at.map_or(0, |at| {
+                graph.inner().neighbors_directed(at, direction).count()
+            })
+        };
+        Ok(One {
+            item,
+            callers: n(Direction::Incoming),
+            callees: n(Direction::Outgoing),
+            blast_radius: at.map_or(0, |at| blast_radius(&graph, at).len()),
+            frame,
+        })
+    })
+    .await?;
+    let mut response = json_answer(&one)?;
+    marked(&query, &marks, response.headers_mut());
+    Ok(response)
+}
+
+fn unknown(name: &str) -> Refusal {
+    let text = format!(
+        "no service {:?} was heard of in this range; /api/tracewell/v1/services lists those that were",
+        shortened(name)
+    );
+    Refusal::new(Kind::NotFound, text)
+}
+
+/// What all lists of services are asked.
+struct Asked {
+    parameters: Parameters,
+    tenant: Tenant,
+    range: Range,
+}
+
+impl Asked {
+    fn read(query: &Query, text: Option<&str>, extensions: &Extensions) -> Result<Self, Refusal> {
+        let parameters = Parameters::of_query(text)?;
+        let range = Range::of_list(&parameters, time::unix_ns(query.0.clock.wall()))?;
+        Ok(Self {
+            parameters,
+            tenant: tenant_of(extensions),
+            range,
+        })
+    }
+
+    fn frame(&self, marks: &Marks, request_id: &RequestId, metrics: &[&str], ui: &str) -> Frame {
+        let at = |unix_ms| time::rfc3339(RecordTime { unix_ms });
+        let (from, to) = (at(self.range.from_ms), at(self.range.to_ms));
+        Frame {
+            queries: metrics
+                .iter()
+                .map(|name| increase(name, self.range))
+                .collect(),
+            ui: Some(format!("{ui}?t={from}..{to}")),
+            ..Frame::of(marks, request_id)
+        }
+    }
+}
+
+/// PromQL that gives the requests of each service.
+fn increase(metric: &str, range: Range) -> Reproduced {
+    let seconds = (range.seconds() as u64).max(1);
+    let at_s = range.to_ms.div_euclid(1_000);
+    Reproduced {
+        lang: "promql",
+        q: format!("sum by (service_name, status_code) (increase({metric}[{seconds}s] @ {at_s}))"),
+    }
+}
+
+fn limited(marks: &mut Marks, is_limited: bool) {
+    if is_limited && !marks.partial.contains(&"limit") {
+        marks.partial.push("limit");
+    }
+}
+
+fn answer<T: Serialize>(
+    query: &Query,
+    marks: &Marks,
+    (items, total, next_cursor): (Vec<T>, usize, Option<String>),
+    frame: Frame,
+) -> Result<Response, Refusal> {
+    let frame = Frame {
+        next_cursor,
+        ..frame
+    };
+    let mut response = json_answer(&Many {
+        items,
+        total,
+        frame,
+    })?;
+    marked(query, marks, response.headers_mut());
+    Ok(response)
+}

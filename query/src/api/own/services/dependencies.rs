@@ -1,0 +1,163 @@
+//! `/services/{s}/dependencies` and `/databases`: who calls a service, and whom it calls.
+
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::http::Extensions;
+use axum::response::Response;
+use serde::Serialize;
+use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS};
+use service_map::entity::{Entity, Kind as EntityKind};
+use service_map::graph::measure::{Measure, quantile};
+use service_map::graph::{Edge, Graph, Node};
+use telemetry::RecordTime;
+
+use super::numbers::{Change, Numbers};
+use super::sorted::{Key, Page, Sort};
+use super::{Asked, answer, limited, unknown};
+use crate::Query;
+use crate::api::prometheus::marks;
+use crate::api::request_id::RequestId;
+use crate::map::range::{Range, WEEK_MS};
+use crate::map::rows::{Rows, rows, tally};
+use crate::map::tally::Tally;
+use crate::read::time;
+use crate::refusal::Refusal;
+use crate::work::off_thread;
+
+#[derive(Debug, Serialize)]
+struct Dependency {
+    /// `caller` or `callee`: what the other one is.
+    direction: &'static str,
+    id: String,
+    kind: &'static str,
+    name: String,
+    #[serde(flatten)]
+    numbers: Numbers,
+    client_p95: Option<f64>,
+    server_p95: Option<f64>,
+    /// Mean time on the way: what clients see less what servers see, in s.
+    gap_s: Option<f64>,
+    r#async: bool,
+    state: &'static str,
+    state_rule: Option<&'static str>,
+    first_seen: Option<String>,
+    change: Option<Change>,
+}
+
+pub(super) async fn dependencies(
+    query: State<Query>,
+    name: Path<String>,
+    text: RawQuery,
+    request_id: Extension<RequestId>,
+    extensions: Extensions,
+) -> Result<Response, Refusal> {
+    listed(query, name, text, request_id, extensions, |_| true).await
+}
+
+pub(super) async fn databases(
+    query: State<Query>,
+    name: Path<String>,
+    text: RawQuery,
+    request_id: Extension<RequestId>,
+    extensions: Extensions,
+) -> Result<Response, Refusal> {
+    let is_database = |kind| kind == EntityKind::Database;
+    listed(query, name, text, request_id, extensions, is_database).await
+}
+
+async fn listed(
+    State(query): State<Query>,
+    Path(name): Path<String>,
+    RawQuery(text): RawQuery,
+    Extension(request_id): Extension<RequestId>,
+    extensions: Extensions,
+    is_wanted: impl Fn(EntityKind) -> bool + Send + 'static,
+) -> Result<Response, Refusal> {
+    let asked = Asked::read(&query, text.as_deref(), &extensions)?;
+    let page = Page::read(&asked.parameters, Sort::Rate)?;
+    let mut marks = marks(&query);
+    let range = asked.range;
+    let (rows, before) = tokio::try_join!(
+        rows(&query, &asked.tenant, range),
+        tally(&query, &asked.tenant, range.before(WEEK_MS)),
+    )?;
+    limited(&mut marks, rows.lacks_baseline);
+    let ui = format!("/ui/services/{name}");
+    let frame = asked.frame(
+        &marks,
+        &request_id,
+        &[REQUESTS, FAILED, CLIENT_SECONDS],
+        &ui,
+    );
+    let items = off_thread(move || {
+        let before = Rows::of(&before, &Tally::default()).graph();
+        let mut items = of_service(&rows.graph(), &before, &name, range)?;
+        items.retain(|(kind, _)| is_wanted(*kind));
+        Ok(items.into_iter().map(|(_, item)| item).collect::<Vec<_>>())
+    })
+    .await?;
+    let key = |item: &Dependency| Key {
+        name: format!("{} {}", item.direction, item.id),
+        rate: item.numbers.rate,
+        error_ratio: item.numbers.error_ratio,
+        p95: item.numbers.p95,
+        total_s: item.numbers.total_s,
+        state: item.state,
+    };
+    answer(&query, &marks, page.of(items, key), frame)
+}
+
+fn of_service(
+    graph: &Graph,
+    before: &Graph,
+    name: &str,
+    range: Range,
+) -> Result<Vec<(EntityKind, Dependency)>, Refusal> {
+    let service = Entity::service(name);
+    if graph.find(&service).is_none() {
+        return Err(unknown(name));
+    }
+    let mut items = Vec::new();
+    for (from, to, edge) in graph.edges() {
+        let measure = before.measure(&from.entity, &to.entity);
+        if from.entity == service {
+            let item = Dependency::of("callee", to, edge, measure, range);
+            items.push((to.entity.kind, item));
+        }
+        if to.entity == service {
+            let item = Dependency::of("caller", from, edge, measure, range);
+            items.push((from.entity.kind, item));
+        }
+    }
+    Ok(items)
+}
+
+impl Dependency {
+    fn of(
+        direction: &'static str,
+        other: &Node,
+        edge: &Edge,
+        before: Option<&Measure>,
+        range: Range,
+    ) -> Self {
+        let (client, server) = (&edge.now.client, &edge.now.server);
+        let has_both = !client.is_empty() && !server.is_empty();
+        let numbers = Numbers::of(&edge.now, range);
+        Self {
+            direction,
+            id: other.entity.to_string(),
+            kind: other.entity.kind.word(),
+            name: other.entity.name.clone(),
+            client_p95: quantile(client, 0.95),
+            server_p95: quantile(server, 0.95),
+            gap_s: has_both.then(|| client.sum() / client.count() - server.sum() / server.count()),
+            r#async: edge.is_async,
+            state: edge.verdict.state.word(),
+            state_rule: edge.verdict.rule,
+            first_seen: edge
+                .first_seen_unix_ms
+                .map(|unix_ms| time::rfc3339(RecordTime { unix_ms })),
+            change: numbers.change(before, range),
+            numbers,
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What was counted in a range, by edge and by service: series added up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::metrics::{Labels, MatchOp, Matcher, Points, SelectOptions, SeriesData, Value, Window};
+use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS, SERVER_SECONDS};
+use service_map::graph::measure::Measure;
+use telemetry::Tenant;
+
+use super::native::durations;
+use super::range::{Range, WINDOW_MS};
+use crate::Query;
+use crate::refusal::Refusal;
+use crate::work::off_thread;
+
+/// Requests that instances answered (entry spans).
+pub(crate) const INSTANCE_SECONDS: &str = "tracewell_instance_duration_seconds";
+/// What an instance is and runs on.
+pub(crate) const INSTANCE_INFO: &str = "service_instance_info";
+/// Points that one metric may have in a slice of a range.
+const POINTS_MAX: u64 = 5_000_000;
+/// Bytes of one entry, about: names, and two histograms of a few buckets.
+const ENTRY_BYTES: usize = 1_500;
+/// The status of spans that failed.
+pub(crate) const STATUS_ERROR: &str = "STATUS_CODE_ERROR";
+
+/// Labels of an edge.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EdgeKey {
+    pub(crate) client: String,
+    pub(crate) server: String,
+    pub(crate) connection: String,
+    pub(crate) virtual_node: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EdgeTally {
+    pub(crate) measure: Measure,
+    pub(crate) first_seen_unix_ms: Option<i64>,
+}
+
+/// A service, in all its instances.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServiceTally {
+    pub(crate) namespace: String,
+    pub(crate) environments: BTreeSet<String>,
+    pub(crate) versions: BTreeSet<String>,
+    pub(crate) instances: BTreeSet<String>,
+    /// Hosts with the instances on each.
+    pub(crate) hosts: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) measure: Measure,
+    pub(crate) last_seen_unix_ms: Option<i64>,
+}
+
+/// What was counted in a range.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub(crate) edges: BTreeMap<EdgeKey, EdgeTally>,
+    pub(crate) services: BTreeMap<String, ServiceTally>,
+}
+
+impl Tally {
+    /// Memory that it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.edges.len() + self.services.len() + 1) * ENTRY_BYTES
+    }
+
+    /// What was counted in all of them.
+    pub(crate) fn sum(steps: Vec<Self>) -> Self {
+        let mut sum = Self::default();
+        for step in steps {
+            for (key, edge) in step.edges {
+                sum.edges.entry(key).or_default().add(&edge);
+            }
+            for (name, service) in step.services {
+                sum.services.entry(name).or_default().add(service);
+            }
+        }
+        sum
+    }
+}
+
+impl EdgeTally {
+    fn add(&mut self, other: &Self) {
+        self.measure.add(&other.measure);
+        self.first_seen_unix_ms = match (self.first_seen_unix_ms, other.first_seen_unix_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+/// What was counted in each step of a range; one step may be all of it.
+pub(crate) async fn steps(
+    query: &Query,
+    tenant: &Tenant,
+    range: Range,
+    step_ms: i64,
+) -> Result<Vec<Tally>, Refusal> {
+    let mut steps = Steps::new(range, step_ms);
+    for slice in range.slices() {
+        let read = |name| series(query, tenant, name, &[], slice);
+        let (total, failed, client, server) = tokio::try_join!(
+            read(REQUESTS),
+            read(FAILED),
+            read(CLIENT_SECONDS),
+            read(SERVER_SECONDS),
+        )?;
+        let (requests, infos) = tokio::try_join!(read(INSTANCE_SECONDS), read(INSTANCE_INFO))?;
+        steps.slice = slice;
+        steps = off_thread(move || {
+            steps.edges(&total, |measure, value| measure.calls += number(value));
+            steps.edges(&failed, |measure, value| measure.failed += number(value));
+            steps.edges(&client, |measure, value| add(&mut measure.client, value));
+            steps.edges(&server, |measure, value| add(&mut measure.server, value));
+            steps.services(&requests);
+            steps.infos(&infos);
+            Ok(steps)
+        })
+        .await?;
+    }
+    Ok(steps.tallies)
+}
+
+/// Series of a metric with these labels, with every point whose window may begin in the range.
+pub(crate) async fn series(
+    query: &Query,
+    tenant: &Tenant,
+    name: &str,
+    labels: &[(&str, &str)],
+    range: Range,
+) -> Result<Vec<SeriesData>, Refusal> {
+    let equal = |(name, value): (&str, &str)| Matcher {
+        name: name.to_owned(),
+        op: MatchOp::Equal,
+        value: value.to_owned(),
+    };
+    let matchers: Vec<Matcher> = [("__name__", name)]
+        .into_iter()
+        .chain(labels.iter().copied())
+        .map(equal)
+        .collect();
+    let options = SelectOptions {
+        samples_max: POINTS_MAX,
+        ..SelectOptions::default()
+    };
+    let to_ms = range.to_ms.saturating_add(WINDOW_MS);
+    let selected = query
+        .0
+        .series
+        .select(tenant, &matchers, range.from_ms, to_ms, options);
+    Ok(selected.await?)
+}
+
+/// Windows of a series; none if it came as samples.
+pub(crate) fn windows(series: &SeriesData) -> &[Window] {
+    match &series.points {
+        Points::Windows(windows) => windows,
+        Points::Samples(_) => &[],
+    }
+}
+
+/// When an info series was seen: ends of windows, ascending.
+pub(crate) fn seen(series: &SeriesData, range: Range) -> impl Iterator<Item = i64> {
+    let floats = match &series.points {
+        Points::Samples(samples) => samples.floats.as_slice(),
+        Points::Windows(_) => &[],
+    };
+    let is_stale = |value: f64| value.is_nan();
+    floats
+        .iter()
+        .filter(move |(at, value)| !is_stale(*value) && range.has(at.saturating_sub(WINDOW_MS)))
+        .map(|(at, _)| *at)
+}
+
+/// A number, or how many a histogram counted.
+pub(crate) fn number(value: &Value) -> f64 {
+    match value {
+        Value::Float(number) => *number,
+        Value::Histogram(histogram) => histogram.count,
+    }
+}
+
+/// Adds durations, if that is what it is.
+pub(crate) fn add(to: &mut telemetry::histogram::ExpHistogram, value: &Value) {
+    if let Value::Histogram(histogram) = value
+        && let Some(durations) = durations(histogram)
+    {
+        to.merge(&durations);
+    }
+}
+
+/// Tallies of a range that is read slice by slice.
+struct Steps {
+    range: Range,
+    /// What is read now: windows beyond it come with the next slice.
+    slice: Range,
+    step_ms: i64,
+    tallies: Vec<Tally>,
+}
+
+impl Steps {
+    fn new(range: Range, step_ms: i64) -> Self {
+        let step_ms = step_ms.max(1);
+        let length_ms = range.to_ms.saturating_sub(range.from_ms).max(0);
+        let n = usize::try_from(length_ms.saturating_add(step_ms - 1) / step_ms).unwrap_or(0);
+        Self {
+            range,
+            slice: range,
+            step_ms,
+            tallies: vec![Tally::default(); n],
+        }
+    }
+
+    /// The step that a window belongs to.
+    fn at(&mut self, begin_unix_ms: i64) -> Option<&mut Tally> {
+        let after_ms = begin_unix_ms.checked_sub(self.range.from_ms)?;
+        let at = usize::try_from(after_ms.div_euclid(self.step_ms)).ok()?;
+        self.tallies
+            .get_mut(at)
+            .filter(|_| self.slice.has(begin_unix_ms))
+    }
+
+    fn edges(&mut self, all: &[SeriesData], add: impl Fn(&mut Measure, &Value)) {
+        for series in all {
+            let label = |name: &str| series.labels.get(name).to_owned();
+            let key = EdgeKey {
+                client: label("client"),
+                server: label("server"),
+                connection: label("connection_type"),
+                virtual_node: label("virtual_node"),
+            };
+            for window in windows(series) {
+                let Some(tally) = self.at(window.start_unix_ms) else {
+                    continue;
+                };
+                let edge = match tally.edges.get_mut(&key) {
+                    Some(edge) => edge,
+                    None => tally.edges.entry(key.clone()).or_default(),
+                };
+                add(&mut edge.measure, &window.value);
+                let first = edge.first_seen_unix_ms.unwrap_or(window.end_unix_ms);
+                edge.first_seen_unix_ms = Some(first.min(window.end_unix_ms));
+            }
+        }
+    }
+
+    fn services(&mut self, all: &[SeriesData]) {
+        for series in all {
+            let name = series.labels.get("service_name");
+            let is_failed = series.labels.get("status_code") == STATUS_ERROR;
+            for window in windows(series) {
+                let Some(tally) = self.at(window.start_unix_ms) else {
+                    continue;
+                };
+                let service = service_of(tally, name);
+                let calls = number(&window.value);
+                service.measure.calls += calls;
+                service.measure.failed += if is_failed { calls } else { 0.0 };
+                add(&mut service.measure.server, &window.value);
+                service.last_seen_unix_ms = service.last_seen_unix_ms.max(Some(window.end_unix_ms));
+            }
+        }
+    }
+
+    fn infos(&mut self, all: &[SeriesData]) {
+        for series in all {
+            for at in seen(series, self.slice) {
+                if let Some(tally) = self.at(at.saturating_sub(WINDOW_MS)) {
+                    let service = service_of(tally, series.labels.get("service_name"));
+                    service.note(&series.labels);
+                    service.last_seen_unix_ms = service.last_seen_unix_ms.max(Some(at));
+                }
+            }
+        }
+    }
+}
+
+fn service_of<'a>(tally: &'a mut Tally, name: &str) -> &'a mut ServiceTally {
+    if !tally.services.contains_key(name) {
+        tally
+            .services
+            .insert(name.to_owned(), ServiceTally::default());
+    }
+    tally.services.entry(name.to_owned()).or_default()
+}
+
+impl ServiceTally {
+    fn add(&mut self, other: Self) {
+        self.namespace = std::mem::take(&mut self.namespace).max(other.namespace);
+        self.environments.extend(other.environments);
+        self.versions.extend(other.versions);
+        self.instances.extend(other.instances);
+        for (host, instances) in other.hosts {
+            self.hosts.entry(host).or_default().extend(instances);
+        }
+        self.measure.add(&other.measure);
+        self.last_seen_unix_ms = self.last_seen_unix_ms.max(other.last_seen_unix_ms);
+    }
+
+    /// What an info series says, each thing once.
+    fn note(&mut self, labels: &Labels) {
+        let insert = |set: &mut BTreeSet<String>, value: &str| {
+            if !value.is_empty() && !set.contains(value) {
+                set.insert(value.to_owned());
+            }
+        };
+        insert(&mut self.environments, labels.get("deployment_environment"));
+        insert(&mut self.versions, labels.get("service_version"));
+        let instance = labels.get("service_instance_id");
+        insert(&mut self.instances, instance);
+        let (host, namespace) = (labels.get("host_name"), labels.get("service_namespace"));
+        if !host.is_empty() {
+            self.hosts
+                .entry(host.to_owned())
+                .or_default()
+                .insert(instance.to_owned());
+        }
+        if self.namespace.as_str() < namespace {
+            self.namespace = namespace.to_owned();
+        }
+    }
+}

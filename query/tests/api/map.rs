@@ -1,0 +1,287 @@
+//! The map, the services and Jaeger's dependencies, over what samplers tell the metrics.
+
+mod derived;
+mod large;
+mod services;
+
+use serde_json::{Value, json};
+
+use crate::served::{NOW_UNIX_MS, Served};
+use derived::{BEGIN_MS, Epoch};
+
+/// A shop: a user, three services, a database, a queue and a peer outside. `cart` fails, and was well an hour ago.
+async fn shop() -> Served {
+    let served = Served::start().await;
+    let mut before = Epoch::default();
+    let hour_ago = BEGIN_MS - 2_700_000;
+    before.calls("web>cart", hour_ago, (100, 0), 0.1);
+    before.calls("web>old", hour_ago, (50, 0), 0.1);
+    before.requests(
+        "cart/c1",
+        hour_ago,
+        (100, 0),
+        0.1,
+        &[("service_version", "1")],
+    );
+    before.write(&served, 0).await;
+    let mut now = Epoch::default();
+    now.calls("user>web:virtual_node:client", BEGIN_MS, (60, 0), 0.2);
+    now.calls("web>cart", BEGIN_MS, (60, 30), 0.1);
+    now.calls("cart>pg:database", BEGIN_MS, (120, 0), 0.01);
+    now.calls(
+        "cart>orders:messaging_system:server",
+        BEGIN_MS,
+        (30, 0),
+        0.01,
+    );
+    now.calls(
+        "orders>mail:messaging_system:client",
+        BEGIN_MS,
+        (30, 0),
+        0.01,
+    );
+    now.calls("cart>mail:messaging_system", BEGIN_MS, (30, 0), 0.01);
+    now.calls(
+        "mail>smtp.example.com:virtual_node:server",
+        BEGIN_MS,
+        (30, 0),
+        0.3,
+    );
+    let facts = [
+        ("service_version", "2"),
+        ("service_namespace", "shop"),
+        ("deployment_environment", "prod"),
+        ("host_name", "h1"),
+    ];
+    now.requests("cart/c1", BEGIN_MS, (60, 30), 0.1, &facts);
+    now.requests("web/w1", BEGIN_MS, (60, 0), 0.2, &[("host_name", "h1")]);
+    now.write(&served, 1).await;
+    served
+}
+
+fn find<'a>(list: &'a Value, name: &str, value: &str) -> &'a Value {
+    let items = list.as_array().expect("a list");
+    let found = items.iter().find(|item| item[name] == value);
+    found.unwrap_or_else(|| panic!("no {value} in {list}"))
+}
+
+fn names(list: &Value, name: &str) -> Vec<String> {
+    let items = list.as_array().expect("a list");
+    let text = |item: &Value| item[name].as_str().unwrap_or_default().to_owned();
+    items.iter().map(text).collect()
+}
+
+#[tokio::test]
+async fn the_map_shows_who_calls_whom_and_how_that_goes() {
+    let served = shop().await;
+    let body = served.get("/api/tracewell/v1/map").await.json();
+    assert_eq!(
+        names(&body["nodes"], "id"),
+        [
+            "db:pg",
+            "external:smtp.example.com",
+            "queue:orders",
+            "service:cart",
+            "service:mail",
+            "service:web",
+            "user:user"
+        ]
+    );
+    let edges: Vec<String> = body["edges"]
+        .as_array()
+        .expect("edges")
+        .iter()
+        .map(|edge| format!("{} {} {}", edge["from"], edge["to"], edge["async"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        edges,
+        [
+            "queue:orders service:mail true",
+            "service:cart db:pg false",
+            "service:cart queue:orders true",
+            "service:mail external:smtp.example.com false",
+            "service:web service:cart false",
+            "user:user service:web false"
+        ]
+    );
+    let cart = find(&body["nodes"], "id", "service:cart");
+    assert_eq!(
+        (&cart["rate"], &cart["error_ratio"], &cart["state"]),
+        (&json!(0.2), &json!(0.5), &json!("bad"))
+    );
+    assert_eq!(cart["badges"], json!(["deploy"]));
+    assert!(
+        cart["state_rule"]
+            .as_str()
+            .expect("a rule")
+            .starts_with("errors")
+    );
+    let p95 = cart["p95_base"].as_f64().expect("a baseline");
+    assert!((p95 - 0.1).abs() < 0.01, "{p95}");
+    let call = find(&body["edges"], "to", "service:cart");
+    let gap = call["client_p95"].as_f64().expect("s") / call["server_p95"].as_f64().expect("s");
+    assert!((gap - 1.5).abs() < 0.15, "{gap}");
+    assert_eq!(call["points"].as_array().expect("points").len(), 2);
+    assert_eq!(find(&body["nodes"], "id", "db:pg")["inferred"], true);
+    assert_eq!(body["hidden"], json!({ "filter": 0, "clustered": 0 }));
+    // callers stand left of callees
+    let x = |id: &str| {
+        find(&body["nodes"], "id", id)["x"]
+            .as_i64()
+            .expect("a place")
+    };
+    assert!(x("user:user") < x("service:web") && x("service:web") < x("service:cart"));
+    assert!(x("service:cart") < x("queue:orders") && x("queue:orders") < x("service:mail"));
+}
+
+#[tokio::test]
+async fn the_same_question_has_the_same_bytes_and_its_tag_is_known() {
+    let served = shop().await;
+    let path = format!("/api/tracewell/v1/map?at={NOW_UNIX_MS}");
+    let first = served.get(&path).await;
+    let again = served.get(&path).await;
+    assert_eq!(first.text, again.text);
+    let tag = first.header("etag").expect("a tag").to_owned();
+    assert_eq!(
+        format!("{:?}", first.json()["version"].as_str().expect("a version")),
+        tag
+    );
+    let client = reqwest::Client::new();
+    let request = client.get(served.url(&path)).header("if-none-match", &tag);
+    let known = request.send().await.expect("an answer");
+    assert_eq!(
+        (
+            known.status().as_u16(),
+            known.headers()["etag"].to_str().expect("text")
+        ),
+        (304, &*tag)
+    );
+    assert_eq!(known.text().await.expect("none"), "");
+    // positions are kept beside the blocks: a map of another filter and then this one again
+    served.get(&format!("{path}&q=cart")).await.json();
+    assert_eq!(served.get(&path).await.text, first.text);
+    assert!(first.header("x-tracewell-complete-to").is_some());
+}
+
+#[tokio::test]
+async fn what_is_wanted_of_a_map_is_understood() {
+    let served = shop().await;
+    let ids = async |query: &str| {
+        let body = served
+            .get(&format!("/api/tracewell/v1/map?{query}"))
+            .await
+            .json();
+        names(&body["nodes"], "id").join(" ")
+    };
+    assert_eq!(ids("only=problems").await, "service:cart service:web");
+    assert_eq!(
+        ids("focus=mail").await,
+        "external:smtp.example.com queue:orders service:mail"
+    );
+    assert_eq!(
+        ids("q=SMTP").await,
+        "external:smtp.example.com service:mail"
+    );
+    assert_eq!(
+        ids("group=host").await,
+        "db:pg external:smtp.example.com host:h1 queue:orders service:cart service:mail user:user"
+    );
+    let plain = served
+        .get("/api/tracewell/v1/map?layout=false")
+        .await
+        .json();
+    assert!(plain["w"].is_null() && plain["nodes"][0]["x"].is_null());
+    assert!(plain["edges"][0]["points"].is_null());
+    let answer = served.get("/api/tracewell/v1/map?group=team").await;
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn an_empty_map_says_why() {
+    let served = Served::start().await;
+    let why = async |served: &Served, query: &str| {
+        let body = served
+            .get(&format!("/api/tracewell/v1/map?{query}"))
+            .await
+            .json();
+        assert_eq!(body["nodes"], json!([]));
+        body["why_empty"].as_str().expect("a sentence").to_owned()
+    };
+    assert!(why(&served, "").await.contains("send spans"));
+    let served = shop().await;
+    let later = NOW_UNIX_MS + 7_200_000;
+    assert!(
+        why(&served, &format!("at={later}"))
+            .await
+            .contains("the last one was at 2017-01-26T")
+    );
+    assert!(
+        why(&served, "q=nobody")
+            .await
+            .contains("all 7 entities are hidden")
+    );
+}
+
+#[tokio::test]
+async fn two_times_are_compared() {
+    let served = shop().await;
+    let path = "/api/tracewell/v1/map/diff?a=now-50m..now-40m&b=now";
+    let body = served.get(path).await.json();
+    let ends = |list: &str| {
+        let changes = body[list].as_array().expect("a list");
+        let ends = changes
+            .iter()
+            .map(|one| format!("{}>{}", one["from"], one["to"]));
+        ends.collect::<Vec<_>>()
+            .join(" ")
+            .replace("\"", "")
+            .replace("service:", "")
+    };
+    assert_eq!(ends("removed"), "web>old");
+    assert_eq!(ends("changed"), "web>cart");
+    assert!(ends("added").contains("cart>db:pg"));
+    assert_eq!(body["changed"][0]["error_ratio"], json!([0.0, 0.5]));
+    assert!(body["changed"][0]["z"].as_f64().expect("a number") > 4.0);
+    let refused = served.get("/api/tracewell/v1/map/diff").await;
+    assert_eq!(refused.status, 400);
+}
+
+#[tokio::test]
+async fn a_range_is_a_film() {
+    let served = shop().await;
+    let (from, to) = (BEGIN_MS - 60_000, BEGIN_MS + 60_000);
+    let path = format!("/api/tracewell/v1/map/frames?from={from}&to={to}&step=60s");
+    let body = served.get(&path).await.json();
+    assert_eq!(body["frames"].as_array().expect("frames").len(), 2);
+    let call = find(&body["edges"], "to", "service:cart");
+    assert_eq!(call["rate"], json!([0.0, 1.0]));
+    assert_eq!(call["error_ratio"], json!([null, 0.5]));
+    assert_eq!(call["state"], json!(["unknown", "bad"]));
+    let many = served
+        .get("/api/tracewell/v1/map/frames?from=now-31d&step=10s")
+        .await;
+    assert_eq!(many.status, 400);
+}
+
+#[tokio::test]
+async fn jaeger_is_told_pairs_of_services() {
+    let served = shop().await;
+    let expected = json!([
+        { "parent": "cart", "child": "mail", "callCount": 30 },
+        { "parent": "web", "child": "cart", "callCount": 160 },
+        { "parent": "web", "child": "old", "callCount": 50 },
+    ]);
+    let body = served.get("/api/dependencies").await.json();
+    assert_eq!((&body["data"], &body["total"]), (&expected, &json!(3)));
+    let path = format!("/jaeger/api/dependencies?endTs={NOW_UNIX_MS}&lookback=300000&service=web");
+    let body = served.get(&path).await.json();
+    assert_eq!(
+        body["data"],
+        json!([{ "parent": "web", "child": "cart", "callCount": 60 }])
+    );
+    let path = "/api/v3/dependencies?startTime=2017-01-26T17:00:00Z&endTime=2017-01-26T19:00:00Z";
+    let body = served.get(path).await.json();
+    let first = json!({ "parent": "cart", "child": "mail", "callCount": "30" });
+    assert_eq!(body["dependencies"][0], first);
+    assert_eq!(served.get("/api/v3/dependencies").await.status, 400);
+}
