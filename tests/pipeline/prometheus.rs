@@ -173,8 +173,9 @@ async fn a_prometheus_that_writes_to_us_and_we_answer_alike() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut server = Tracewell::new(folder.path(), &[])?;
     server.start().await?;
-    let scraper = Scraper::start(&folder.path().join("prometheus"), &server.http_url())?;
-    let (http, ours, theirs) = (server.http_client(), server.query_url(), scraper.url());
+    let (http, ours) = (server.http_client(), server.query_url());
+    let scraper = Scraper::start(&folder.path().join("prometheus"), &server.http_url(), &ours)?;
+    let theirs = scraper.url();
     until(
         "20 samples of Prometheus itself",
         Duration::from_secs(60),
@@ -221,6 +222,9 @@ async fn a_prometheus_that_writes_to_us_and_we_answer_alike() -> Result<()> {
         );
         ensure!(found == expected, "{path}: {found} is not {expected}");
     }
+    let federated = "min_over_time(scrape_samples_scraped{job=\"federation\"}[5s])";
+    let n = value(&server, federated).await?;
+    ensure!(n == Some(1.0), "{n:?} samples came by federation");
     let described = until("metadata", Duration::from_secs(30), async || {
         let all = ask(http, &ours, "metadata", &[("metric", "go_goroutines")]).await?;
         Ok(all.get("go_goroutines").cloned())

@@ -1,5 +1,6 @@
 //! Prometheus' API over series that came through the log.
 
+mod anything;
 mod corpus;
 mod names;
 mod queries;

@@ -27,13 +27,16 @@ fn program(name: &str) -> Result<PathBuf> {
 }
 
 impl Scraper {
-    /// Scrapes itself each second and sends the samples to `write_url`.
-    pub(super) fn start(folder: &Path, write_url: &str) -> Result<Self> {
+    /// Scrapes itself each second, and what comes back from `/federate` at `query_url`, and sends the samples to `write_url`.
+    pub(super) fn start(folder: &Path, write_url: &str, query_url: &str) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let query = query_url.trim_start_matches("http://");
         let config = format!(
             "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n\
-             scrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: ['127.0.0.1:{port}']\n\
+             scrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: ['127.0.0.1:{port}']\n  \
+             - job_name: federation\n    metrics_path: /federate\n    params: {{ 'match[]': ['prometheus_tsdb_head_series{{job=\"prometheus\"}}'] }}\n    \
+             static_configs:\n      - targets: ['{query}']\n\
              remote_write:\n  - url: {write_url}/api/v1/write\n    queue_config: {{ batch_send_deadline: 200ms }}\n    \
              metadata_config: {{ send_interval: 2s }}\n"
         );
