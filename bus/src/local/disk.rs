@@ -9,7 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use rustix::io::pread;
 
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::sim_disk::{SimDisk, SimFile};
@@ -187,10 +189,7 @@ impl Disk {
                 "{n_bytes} bytes, over the limit of {bytes_max}"
             )));
         }
-        let mut bytes = vec![0; n_bytes as usize];
-        let n_read = file.read_at_most(&mut bytes, 0)?;
-        bytes.truncate(n_read);
-        Ok(Some(bytes))
+        file.read_at_most(n_bytes as usize, 0).map(Some)
     }
 }
 
@@ -231,25 +230,34 @@ impl DiskFile {
         }
     }
 
-    /// Fills `bytes` from position `at` on, as far as the file goes.
-    pub(crate) fn read_at_most(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut n_read = 0;
-        while let Some(rest) = bytes.get_mut(n_read..).filter(|rest| !rest.is_empty()) {
-            match self.read_at(rest, at + n_read as u64) {
+    /// What stands from position `at` on: `n_bytes`, or fewer if the file ends there.
+    pub(crate) fn read_at_most(&self, n_bytes: usize, at: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(n_bytes);
+        while bytes.len() < n_bytes {
+            let end = at + bytes.len() as u64;
+            match self.read_behind(&mut bytes, end) {
                 Ok(0) => break,
-                Ok(n) => n_read += n,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(n_read)
+        bytes.truncate(n_bytes);
+        Ok(bytes)
     }
 
-    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    /// Reads into the room behind what is in `bytes`, which nobody writes zeros into before.
+    fn read_behind(&self, bytes: &mut Vec<u8>, at: u64) -> io::Result<usize> {
         match self {
-            Self::Host(file) => file.read_at(bytes, at),
+            Self::Host(file) => Ok(pread(file, spare_capacity(bytes), at)?),
             #[cfg(any(test, feature = "testing"))]
-            Self::Sim(file) => file.read_at(bytes, at),
+            Self::Sim(file) => {
+                let begin = bytes.len();
+                bytes.resize(bytes.capacity(), 0);
+                let read = file.read_at(bytes.get_mut(begin..).unwrap_or_default(), at);
+                bytes.truncate(begin + read.as_ref().copied().unwrap_or(0));
+                read
+            }
         }
     }
 

@@ -165,12 +165,8 @@ impl Segment {
 
     /// Reads up to `n_bytes` at `address`; fewer if the file ends there.
     pub(crate) fn read(&self, address: u64, n_bytes: usize) -> std::io::Result<Vec<u8>> {
-        let mut bytes = vec![0; n_bytes];
-        let n_read = self
-            .file
-            .read_at_most(&mut bytes, address.saturating_sub(self.base))?;
-        bytes.truncate(n_read);
-        Ok(bytes)
+        self.file
+            .read_at_most(n_bytes, address.saturating_sub(self.base))
     }
 }
 

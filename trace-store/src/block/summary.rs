@@ -1,9 +1,10 @@
 //! A trace looked through once: everything that its row says of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use telemetry::wire::{SpanView, StatusCode, TraceWalker, TracesView, WalkError, WalkLimits};
 
 use super::draft::{Draft, Spans, flags};
@@ -47,9 +48,14 @@ impl Summarizer {
             }
         };
         let mut usages: BTreeMap<(&str, &str, u8), Usage> = BTreeMap::new();
+        let mut service = (None, "");
         for span in view.spans() {
+            let resource = Some(span.place().resource_spans_start);
+            if service.0 != resource {
+                service = (resource, service_of(&span));
+            }
             let usage = Usage::of(span.duration_ns(), span.status_code());
-            let operation = (service_of(&span), span.name(), span.kind() as u8);
+            let operation = (service.1, span.name(), span.kind() as u8);
             usages
                 .entry(operation)
                 .and_modify(|known| known.add(usage))

@@ -1,6 +1,7 @@
 //! The spans of one trace, from several requests, as one `TracesData`.
 
-use std::collections::HashMap;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::field::{resource_spans, scope_spans};
 use super::super::locate::RecordSpans;
@@ -30,7 +31,8 @@ struct Heads {
 #[derive(Debug, Default)]
 struct Groups {
     groups: Vec<Group>,
-    by_head: HashMap<Vec<u8>, usize>,
+    /// Places in `groups`, by the hash of their heads.
+    by_head: HashTable<usize>,
     last: usize,
 }
 
@@ -44,23 +46,28 @@ struct Group {
 impl Groups {
     /// Index of the group with this head, made if there is none.
     fn find_or_add(&mut self, head: &[u8]) -> usize {
-        let is_last = |group: &Group| group.head == head;
-        if self.groups.get(self.last).is_some_and(is_last) {
+        let is_same = |group: &Group| group.head == head;
+        if self.groups.get(self.last).is_some_and(is_same) {
             return self.last;
         }
-        self.last = match self.by_head.get(head) {
+        let hash = xxh3_64(head);
+        let is_it = |idx: &usize| self.groups.get(*idx).is_some_and(is_same);
+        self.last = match self.by_head.find(hash, is_it) {
             Some(&idx) => idx,
-            None => self.add(head),
+            None => self.add(head, hash),
         };
         self.last
     }
 
-    fn add(&mut self, head: &[u8]) -> usize {
+    fn add(&mut self, head: &[u8], hash: u64) -> usize {
         let idx = self.groups.len();
-        self.by_head.insert(head.to_vec(), idx);
         self.groups.push(Group {
             head: head.to_vec(),
             spans: Vec::new(),
+        });
+        let groups = &self.groups;
+        self.by_head.insert_unique(hash, idx, |idx| {
+            groups.get(*idx).map_or(0, |group| xxh3_64(&group.head))
         });
         idx
     }
