@@ -20,7 +20,7 @@ use crate::block::meta::{APPLIED_MAX, Applied};
 use crate::control::{ControlError, Limits};
 use crate::fold::{Fold, Totals};
 use crate::head::{Caps, Head};
-use read::Read;
+use read::Readers;
 use stage::Stage;
 
 /// Shard time between seals.
@@ -82,6 +82,7 @@ pub struct PointsMachine {
     /// Offset from which the head has everything; none before the first record.
     begin: Option<Offset>,
     dead_letters: Vec<DeadLetter>,
+    readers: Readers,
 }
 
 impl PointsMachine {
@@ -99,6 +100,7 @@ impl PointsMachine {
             head: Head::default(),
             begin: None,
             dead_letters: Vec::new(),
+            readers: Readers::default(),
         }
     }
 
@@ -237,10 +239,12 @@ impl PointsMachine {
             totals.duplicates += u64::from(n_items);
             return;
         }
-        match Read::of(record) {
+        let mut readers = std::mem::take(&mut self.readers);
+        match readers.read(record) {
             Ok(read) => read.fold(&mut self.fold(record)),
             Err(reason) => self.dead_letter(record, n_items, reason),
         }
+        self.readers = readers;
     }
 
     fn fold(&mut self, record: &Record) -> Fold<'_> {

@@ -7,32 +7,50 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bus::{Kind, Record};
 use telemetry::derived::DerivedRecord;
+use telemetry::wire::{MetricsView, MetricsWalker, WriteView, WriteWalker};
 
 use crate::fold::Fold;
 
-/// A record that could be read.
-pub(super) enum Read {
-    Otlp(otlp::Request),
-    RemoteWrite(remote_write::Request),
+/// What reads records, one at a time, used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    otlp: MetricsWalker,
+    remote_write: WriteWalker,
 }
 
-impl Read {
+/// A record that could be read.
+pub(super) enum Read<'r> {
+    Otlp(MetricsView<'r>),
+    RemoteWrite(WriteView<'r>),
+}
+
+impl Readers {
     /// The points of a record that was sent.
     ///
     /// # Errors
     /// Why it cannot be read: a function of its bytes.
-    pub(super) fn of(record: &Record) -> Result<Self, String> {
+    pub(super) fn read<'r>(&'r mut self, record: &'r Record) -> Result<Read<'r>, String> {
+        let Self { otlp, remote_write } = self;
         caught(|| match record.header.kind {
-            Kind::Otlp => otlp::read(&record.payload).map(Self::Otlp),
-            Kind::RemoteWrite1 => remote_write::read(&record.payload).map(Self::RemoteWrite),
+            Kind::Otlp => {
+                let view = otlp.read(&record.payload);
+                view.map(Read::Otlp).map_err(|error| error.to_string())
+            }
+            Kind::RemoteWrite1 => {
+                let view = remote_write.read(&record.payload);
+                view.map(Read::RemoteWrite)
+                    .map_err(|error| error.to_string())
+            }
             Kind::Tick | Kind::Control | Kind::Derived => Err("it was not sent".to_owned()),
         })
     }
+}
 
+impl Read<'_> {
     pub(super) fn fold(&self, fold: &mut Fold<'_>) {
         match self {
-            Self::Otlp(request) => otlp::fold(request, fold),
-            Self::RemoteWrite(request) => remote_write::fold(request, fold),
+            Self::Otlp(view) => otlp::fold(view, fold),
+            Self::RemoteWrite(view) => remote_write::fold(view, fold),
         }
     }
 }

@@ -3,37 +3,13 @@
 use std::borrow::Cow;
 
 use telemetry::semconv::{
-    CONTAINER_ID, DEPLOYMENT_ENVIRONMENT, DEPLOYMENT_ENVIRONMENT_NAME, HOST_ID, HOST_NAME,
-    K8S_CLUSTER_NAME, K8S_CONTAINER_NAME, K8S_NAMESPACE_NAME, K8S_NODE_NAME, K8S_POD_NAME,
-    K8S_POD_UID, PROCESS_PID, PROCESS_VPID, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE,
-    SERVICE_VERSION,
+    CONTAINER_ID, HOST_ID, IDENTITY, K8S_POD_UID, PROCESS_PID, SERVICE_INSTANCE_ID, SERVICE_NAME,
+    SERVICE_NAMESPACE,
 };
 
 use super::name;
 use crate::fold::Fold;
 use crate::labels::NAME;
-
-/// Attributes that become labels of every series of the resource: identity keys (correlation.md §1). Part of what blocks are made of, so a change of this
-/// list is a change of what two releases make of one log.
-pub const PROMOTED: [&str; 17] = [
-    CONTAINER_ID,
-    DEPLOYMENT_ENVIRONMENT,
-    DEPLOYMENT_ENVIRONMENT_NAME,
-    HOST_ID,
-    HOST_NAME,
-    K8S_CLUSTER_NAME,
-    K8S_CONTAINER_NAME,
-    K8S_NAMESPACE_NAME,
-    K8S_NODE_NAME,
-    K8S_POD_NAME,
-    K8S_POD_UID,
-    PROCESS_PID,
-    PROCESS_VPID,
-    SERVICE_INSTANCE_ID,
-    SERVICE_NAME,
-    SERVICE_NAMESPACE,
-    SERVICE_VERSION,
-];
 
 /// Info series of entities: (name, an attribute that says that the resource is one).
 const ENTITIES: [(&str, &str); 4] = [
@@ -81,7 +57,7 @@ impl ResourceLabels {
         };
         let promoted = attributes
             .iter()
-            .filter(|(key, _)| PROMOTED.contains(&key.as_ref()));
+            .filter(|(key, _)| IDENTITY.contains(&key.as_ref()));
         // the name of a container is no host's
         let in_container = !value(CONTAINER_ID).is_empty() || !value(K8S_POD_UID).is_empty();
         let is = |(name, key): &&(&str, &str)| {

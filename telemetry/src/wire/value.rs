@@ -33,9 +33,28 @@ pub enum ValueView<'a> {
     KvList(Attributes<'a>),
 }
 
+/// A value that is not read yet.
+#[derive(Debug, Clone, Copy)]
+pub struct UnreadValue<'a>(&'a [u8]);
+
+impl<'a> UnreadValue<'a> {
+    #[must_use]
+    pub fn read(self) -> ValueView<'a> {
+        ValueView::read(self.0)
+    }
+}
+
 impl<'a> Attributes<'a> {
     pub(crate) fn new(reader: Reader<'a>, key: u64) -> Self {
         Self { reader, key }
+    }
+
+    /// The same with keys as bytes and values that are not read yet: for a look at a few among many.
+    pub fn unread(mut self) -> impl Iterator<Item = (&'a [u8], UnreadValue<'a>)> {
+        std::iter::from_fn(move || {
+            let (key, value) = parts(next_field(&mut self.reader, self.key)?);
+            Some((key, UnreadValue(value)))
+        })
     }
 }
 
@@ -68,14 +87,18 @@ pub(crate) fn next_field<'a>(reader: &mut Reader<'a>, key: u64) -> Option<&'a [u
 }
 
 fn key_and_value(body: &[u8]) -> (&str, ValueView<'_>) {
+    let (key, value) = parts(body);
+    (text(key), ValueView::read(value))
+}
+
+/// Bodies of the key and of the value; empty where there is none, which reads as what is absent does.
+fn parts(body: &[u8]) -> (&[u8], &[u8]) {
     let mut reader = Reader::new(body);
-    let (mut name, mut value) = ("", ValueView::Empty);
+    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
     while let Ok(key) = reader.varint() {
         let read = match key {
-            key_value::KEY => reader.delimited_bytes().map(|bytes| name = text(bytes)),
-            key_value::VALUE => reader
-                .delimited_bytes()
-                .map(|bytes| value = ValueView::read(bytes)),
+            key_value::KEY => reader.delimited_bytes().map(|bytes| name = bytes),
+            key_value::VALUE => reader.delimited_bytes().map(|bytes| value = bytes),
             _ => reader.skip(key, DEPTH_MAX),
         };
         if read.is_err() {

@@ -1,154 +1,41 @@
-//! Prometheus remote write 1.0 (`prometheus.WriteRequest`) of a record, as it is: labels, samples, native histograms, exemplars, metadata.
+//! Prometheus remote write 1.0 (`prometheus.WriteRequest`) of a record. In: views of its payload. Out: samples, native histograms, exemplars and metadata
+//! as they were sent.
 
-use prost::{Message, Oneof};
+use telemetry::wire::{
+    HistogramSide, Label, MetadataView, NativeHistogramView, SeriesView, SpanOfBuckets, WriteView,
+};
 
 use crate::chunk::histograms::BUCKETS_MAX;
 use crate::fold::Fold;
 use crate::histogram::{Buckets, Histogram, ResetHint};
 use crate::row::{Exemplar as RowExemplar, HELP_BYTES_MAX, Metadata, MetricKind};
 
-#[derive(Clone, PartialEq, Message)]
-pub(in crate::machine) struct Request {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) timeseries: Vec<TimeSeries>,
-    #[prost(message, repeated, tag = "3")]
-    pub(super) metadata: Vec<MetricMetadata>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-    #[prost(message, repeated, tag = "3")]
-    exemplars: Vec<Exemplar>,
-    #[prost(message, repeated, tag = "4")]
-    histograms: Vec<NativeHistogram>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Exemplar {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(double, tag = "2")]
-    value: f64,
-    #[prost(int64, tag = "3")]
-    timestamp: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NativeHistogram {
-    #[prost(oneof = "Count", tags = "1, 2")]
-    count: Option<Count>,
-    #[prost(double, tag = "3")]
-    sum: f64,
-    #[prost(sint32, tag = "4")]
-    schema: i32,
-    #[prost(double, tag = "5")]
-    zero_threshold: f64,
-    #[prost(oneof = "ZeroCount", tags = "6, 7")]
-    zero_count: Option<ZeroCount>,
-    #[prost(message, repeated, tag = "8")]
-    negative_spans: Vec<BucketSpan>,
-    #[prost(sint64, repeated, tag = "9")]
-    negative_deltas: Vec<i64>,
-    #[prost(double, repeated, tag = "10")]
-    negative_counts: Vec<f64>,
-    #[prost(message, repeated, tag = "11")]
-    positive_spans: Vec<BucketSpan>,
-    #[prost(sint64, repeated, tag = "12")]
-    positive_deltas: Vec<i64>,
-    #[prost(double, repeated, tag = "13")]
-    positive_counts: Vec<f64>,
-    #[prost(int32, tag = "14")]
-    reset_hint: i32,
-    #[prost(int64, tag = "15")]
-    timestamp: i64,
-    #[prost(double, repeated, tag = "16")]
-    custom_values: Vec<f64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Oneof)]
-enum Count {
-    #[prost(uint64, tag = "1")]
-    Int(u64),
-    #[prost(double, tag = "2")]
-    Float(f64),
-}
-
-#[derive(Clone, Copy, PartialEq, Oneof)]
-enum ZeroCount {
-    #[prost(uint64, tag = "6")]
-    Int(u64),
-    #[prost(double, tag = "7")]
-    Float(f64),
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct BucketSpan {
-    #[prost(sint32, tag = "1")]
-    offset: i32,
-    #[prost(uint32, tag = "2")]
-    length: u32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct MetricMetadata {
-    #[prost(int32, tag = "1")]
-    kind: i32,
-    #[prost(string, tag = "2")]
-    metric_family_name: String,
-    #[prost(string, tag = "4")]
-    help: String,
-    #[prost(string, tag = "5")]
-    unit: String,
-}
-
-pub(super) fn read(payload: &[u8]) -> Result<Request, String> {
-    Request::decode(payload).map_err(|error| error.to_string())
-}
-
-pub(super) fn fold(request: &Request, fold: &mut Fold<'_>) {
-    for metadata in &request.metadata {
-        let kind = usize::try_from(metadata.kind).ok();
-        let kind = kind.and_then(|kind| MetricKind::ALL.get(kind)).copied();
-        let help = &metadata.help;
-        let end = (0..=help.len().min(HELP_BYTES_MAX)).rev();
-        let end = end.into_iter().find(|end| help.is_char_boundary(*end));
-        fold.metadata(
-            &metadata.metric_family_name,
-            Metadata {
-                kind: kind.unwrap_or_default(),
-                unit: metadata.unit.clone(),
-                help: help.get(..end.unwrap_or(0)).unwrap_or_default().to_owned(),
-            },
-        );
+pub(super) fn fold(view: &WriteView<'_>, fold: &mut Fold<'_>) {
+    for metadata in view.metadata() {
+        fold_metadata(&metadata, fold);
     }
-    for series in &request.timeseries {
-        fold_series(series, fold);
+    for series in view.series() {
+        fold_series(&series, fold);
     }
+}
+
+fn fold_metadata(view: &MetadataView<'_>, fold: &mut Fold<'_>) {
+    let kind = usize::try_from(view.kind).ok();
+    let kind = kind.and_then(|kind| MetricKind::ALL.get(kind)).copied();
+    let end = view.help.floor_char_boundary(HELP_BYTES_MAX);
+    fold.metadata(
+        view.metric,
+        Metadata {
+            kind: kind.unwrap_or_default(),
+            unit: view.unit.to_owned(),
+            help: view.help.get(..end).unwrap_or_default().to_owned(),
+        },
+    );
 }
 
 /// Sorted by name, each name once, no value empty.
-fn pairs(labels: &[Label]) -> Vec<(&str, &str)> {
-    let pairs = labels.iter().map(|l| (l.name.as_str(), l.value.as_str()));
+fn pairs<'a>(labels: impl Iterator<Item = Label<'a>>) -> Vec<(&'a str, &'a str)> {
+    let pairs = labels.map(|label| (label.name, label.value));
     let mut pairs: Vec<(&str, &str)> = pairs.filter(|(_, value)| !value.is_empty()).collect();
     if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
         pairs.sort_by_key(|(name, _)| *name);
@@ -157,73 +44,39 @@ fn pairs(labels: &[Label]) -> Vec<(&str, &str)> {
     pairs
 }
 
-fn fold_series(series: &TimeSeries, fold: &mut Fold<'_>) {
-    let labels = pairs(&series.labels);
+fn fold_series(series: &SeriesView<'_>, fold: &mut Fold<'_>) {
+    let labels = pairs(series.labels());
     let mut id = None;
-    for sample in &series.samples {
-        let taken = fold.float(&labels, sample.timestamp, sample.value);
+    for sample in series.samples() {
+        let taken = fold.float(&labels, sample.unix_ms, sample.value);
         id = taken.or(id);
     }
-    for histogram in &series.histograms {
-        let taken = fold.histogram(&labels, histogram.timestamp, native(histogram));
+    for histogram in series.histograms() {
+        let taken = fold.histogram(&labels, histogram.unix_ms, native(&histogram));
         id = taken.or(id);
     }
     let Some(id) = id else { return };
-    for exemplar in &series.exemplars {
-        let labels = pairs(&exemplar.labels).into_iter();
+    for exemplar in series.exemplars() {
+        let labels = pairs(exemplar.labels()).into_iter();
         fold.exemplar(RowExemplar {
             series: id,
-            unix_ms: exemplar.timestamp,
+            unix_ms: exemplar.unix_ms,
             value: exemplar.value,
             labels: labels.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         });
     }
 }
 
-fn native(sent: &NativeHistogram) -> Histogram {
-    let is_float = matches!(sent.count, Some(Count::Float(_)));
-    let side = |spans: &[BucketSpan], deltas: &[i64], counts: &[f64]| {
-        if is_float {
-            buckets(spans, counts.iter().copied())
-        } else {
-            let mut count = 0i64;
-            let whole = deltas.iter().map(|delta| {
-                count = count.wrapping_add(*delta);
-                count as f64
-            });
-            buckets(spans, whole)
-        }
-    };
+fn native(sent: &NativeHistogramView<'_>) -> Histogram {
     Histogram {
         schema: sent.schema,
-        custom_bounds: sent
-            .custom_values
-            .iter()
-            .copied()
-            .take(BUCKETS_MAX)
-            .collect(),
+        custom_bounds: sent.custom_values().take(BUCKETS_MAX).collect(),
         zero_threshold: sent.zero_threshold,
-        zero_count: match sent.zero_count {
-            Some(ZeroCount::Int(count)) => count as f64,
-            Some(ZeroCount::Float(count)) => count,
-            None => 0.0,
-        },
-        count: match sent.count {
-            Some(Count::Int(count)) => count as f64,
-            Some(Count::Float(count)) => count,
-            None => 0.0,
-        },
+        zero_count: sent.zero_count,
+        count: sent.count,
         sum: sent.sum,
-        positive: side(
-            &sent.positive_spans,
-            &sent.positive_deltas,
-            &sent.positive_counts,
-        ),
-        negative: side(
-            &sent.negative_spans,
-            &sent.negative_deltas,
-            &sent.negative_counts,
-        ),
+        positive: side(sent, HistogramSide::Positive),
+        negative: side(sent, HistogramSide::Negative),
         reset_hint: match sent.reset_hint {
             1 => ResetHint::Reset,
             2 => ResetHint::NotReset,
@@ -233,15 +86,27 @@ fn native(sent: &NativeHistogram) -> Histogram {
     }
 }
 
+fn side(sent: &NativeHistogramView<'_>, side: HistogramSide) -> Buckets {
+    if sent.is_float {
+        return buckets(sent.spans(side), sent.counts(side));
+    }
+    let mut count = 0_i64;
+    let whole = sent.deltas(side).map(|delta| {
+        count = count.wrapping_add(delta);
+        count as f64
+    });
+    buckets(sent.spans(side), whole)
+}
+
 /// Spans of buckets with gaps as consecutive ones; what lies further than [`BUCKETS_MAX`] from the first is left out, as no sender makes it.
-fn buckets(spans: &[BucketSpan], mut counts: impl Iterator<Item = f64>) -> Buckets {
-    let first = spans.first().map_or(0, |span| span.offset);
-    let mut all = Buckets {
-        offset: first,
-        counts: Vec::new(),
-    };
-    for (n, span) in spans.iter().enumerate() {
+fn buckets(
+    spans: impl Iterator<Item = SpanOfBuckets>,
+    mut counts: impl Iterator<Item = f64>,
+) -> Buckets {
+    let mut all = Buckets::default();
+    for (n, span) in spans.enumerate() {
         let gap = if n == 0 {
+            all.offset = span.offset;
             0
         } else {
             usize::try_from(span.offset).unwrap_or(0)
@@ -251,6 +116,9 @@ fn buckets(spans: &[BucketSpan], mut counts: impl Iterator<Item = f64>) -> Bucke
         let room = BUCKETS_MAX - all.counts.len();
         let length = (span.length as usize).min(room);
         all.counts.extend(counts.by_ref().take(length));
+        if all.counts.len() == BUCKETS_MAX {
+            break;
+        }
     }
     all
 }
@@ -261,39 +129,29 @@ mod tests {
 
     #[test]
     fn spans_with_gaps_become_consecutive_buckets() {
-        let span = |offset, length| BucketSpan { offset, length };
-        let sent = NativeHistogram {
-            count: Some(Count::Int(11)),
-            schema: 2,
-            positive_spans: vec![span(-3, 2), span(2, 1)],
-            positive_deltas: vec![1, 3, -1],
-            negative_spans: vec![span(0, 1)],
-            negative_deltas: vec![3],
-            zero_count: Some(ZeroCount::Int(1)),
-            ..NativeHistogram::default()
-        };
-        let native = native(&sent);
+        let span = |offset, length| SpanOfBuckets { offset, length };
+        let spans = [span(-3, 2), span(2, 1)];
         let expected = Buckets {
             offset: -3,
             counts: vec![1.0, 4.0, 0.0, 0.0, 3.0],
         };
-        assert_eq!(native.positive, expected);
-        assert_eq!(native.negative.counts, [3.0]);
-        assert_eq!((native.count, native.zero_count), (11.0, 1.0));
+        assert_eq!(
+            buckets(spans.into_iter(), [1.0, 4.0, 3.0].into_iter()),
+            expected
+        );
         let huge = [span(0, u32::MAX), span(i32::MAX, u32::MAX)];
         assert_eq!(
-            buckets(&huge, std::iter::repeat(1.0)).counts.len(),
+            buckets(huge.into_iter(), std::iter::repeat(1.0))
+                .counts
+                .len(),
             BUCKETS_MAX
         );
     }
 
     #[test]
     fn labels_are_put_in_order() {
-        let label = |name: &str, value: &str| Label {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
+        let label = |name, value| Label { name, value };
         let labels = [label("b", "1"), label("a", ""), label("__name__", "up")];
-        assert_eq!(pairs(&labels), [("__name__", "up"), ("b", "1")]);
+        assert_eq!(pairs(labels.into_iter()), [("__name__", "up"), ("b", "1")]);
     }
 }

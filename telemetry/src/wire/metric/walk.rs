@@ -79,6 +79,40 @@ impl MetricsWalker {
         bytes: &'a [u8],
         limits: &MetricLimits,
     ) -> Result<MetricsView<'a>, WalkError> {
+        let is_rewritten = self.check(bytes, limits)?;
+        let bytes = if is_rewritten { &self.rewritten } else { bytes };
+        Pass {
+            bytes,
+            limits,
+            entries: &mut self.entries,
+            rejected: &mut self.rejected,
+            n_points: 0,
+        }
+        .metrics_data()
+        .map_err(|stop| stop.into_error(limits.items_max))?;
+        Ok(MetricsView {
+            bytes,
+            entries: &self.entries,
+            rejected: &self.rejected,
+        })
+    }
+
+    /// Checks `bytes` of our own log, which were walked on their way in: no limit, no point judged. What is shown is all there is, and it cannot be
+    /// regrouped.
+    ///
+    /// # Errors
+    /// When prost would refuse the bytes.
+    pub fn read<'a>(&'a mut self, bytes: &'a [u8]) -> Result<MetricsView<'a>, WalkError> {
+        let is_rewritten = self.check(bytes, &MetricLimits::trusted())?;
+        Ok(MetricsView {
+            bytes: if is_rewritten { &self.rewritten } else { bytes },
+            entries: &self.entries,
+            rejected: &self.rejected,
+        })
+    }
+
+    /// Begins anew. Tells whether the request had to be written anew.
+    fn check(&mut self, bytes: &[u8], limits: &MetricLimits) -> Result<bool, WalkError> {
         self.entries.clear();
         self.rejected.clear();
         self.rewritten.clear();
@@ -87,29 +121,14 @@ impl MetricsWalker {
         if u32::try_from(n_bytes).is_err() {
             return Err(WalkError::TooLarge { n_bytes });
         }
-        let failed = |stop: Stop| stop.into_error(limits.items_max);
         let of_values = limits.of_values();
-        let marks =
-            check(bytes, METRICS_DATA, limits, &of_values).map_err(|fault| failed(fault.into()))?;
-        let mut walked = bytes;
-        if marks.is_dirty() || marks.has(Marks::DEEP) {
+        let marks = check(bytes, METRICS_DATA, limits, &of_values)
+            .map_err(|fault| Stop::from(fault).into_error(limits.items_max))?;
+        let is_rewritten = marks.is_dirty() || marks.has(Marks::DEEP);
+        if is_rewritten {
             self.rewrite(bytes, limits, &of_values)?;
-            walked = &self.rewritten;
         }
-        Pass {
-            bytes: walked,
-            limits,
-            entries: &mut self.entries,
-            rejected: &mut self.rejected,
-            n_points: 0,
-        }
-        .metrics_data()
-        .map_err(failed)?;
-        Ok(MetricsView {
-            bytes: walked,
-            entries: &self.entries,
-            rejected: &self.rejected,
-        })
+        Ok(is_rewritten)
     }
 
     /// Writes the request anew and checks the result like any other.
