@@ -106,6 +106,15 @@ async fn red_of_spans_is_what_was_sent() -> Result<()> {
             "round(sum(increase(traces_span_metrics_calls_total[5m])))",
             200.0,
         ),
+        ("60 * sum(rate(traces_span_metrics_calls_total[1m]))", 200.0),
+        (
+            "histogram_quantile(0.5, sum by (le) (traces_span_metrics_duration_milliseconds_bucket)) < bool 3",
+            1.0,
+        ),
+        (
+            "histogram_quantile(1, sum(rate(tracewell_span_duration_seconds[5m]))) > bool 0.0039",
+            1.0,
+        ),
         (
             "count(count by (span_name) (traces_span_metrics_calls_total))",
             4.0,
@@ -119,6 +128,15 @@ async fn red_of_spans_is_what_was_sent() -> Result<()> {
             "{query} is {found}, not {expected}"
         );
     }
+    let answer = server
+        .http_client()
+        .get(format!("{}/api/v1/query?query=1", server.query_url()));
+    let headers = answer.send().await?.headers().clone();
+    ensure!(
+        headers.contains_key("x-tracewell-complete-to"),
+        "{headers:?}"
+    );
+    ensure!(!headers.contains_key("x-tracewell-partial"), "{headers:?}");
     let table = server.verb(&["query", calls, "-o", "table"]).await?;
     let told = String::from_utf8_lossy(&table.stdout).into_owned();
     ensure!(
