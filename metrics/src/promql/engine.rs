@@ -146,7 +146,7 @@ impl Engine {
 }
 
 fn check_time(unix_ms: i64) -> Result<(), PromqlError> {
-    if unix_ms.abs() > time::UNIX_MS_MAX {
+    if !(-time::UNIX_MS_MAX..=time::UNIX_MS_MAX).contains(&unix_ms) {
         return Err(PromqlError::BadData(format!(
             "the time {unix_ms} ms lies more than ten thousand years from 1970"
         )));

@@ -42,6 +42,7 @@ pub(super) fn parse(text: &str, features: Features) -> Result<Expr, PromqlError>
         nesting: 0,
         n_length_operators: 0,
         n_selectors: 0,
+        allows_empty_matchers: false,
         features,
     };
     let parsed = parser.whole();
@@ -107,6 +108,8 @@ struct Parser<'a> {
     nesting: usize,
     n_length_operators: usize,
     n_selectors: usize,
+    /// Within the second argument of `info`.
+    allows_empty_matchers: bool,
     features: Features,
 }
 

@@ -65,6 +65,7 @@ async fn load(world: &mut World, corpus: &Json) {
             .map(|series| Load {
                 labels: labels(&series["labels"]),
                 samples: points(&series["samples"]),
+                histograms: Vec::new(),
             })
             .collect();
         world.load(&tenant(&dataset["id"]), &loads).await;

@@ -6,8 +6,12 @@ use blocks::Blocks;
 use bus::local::disk::Disk;
 use bus::testing::SimDisk;
 use bus::{Draft, Header, Kind, Local, Log, Partition, RequestHash, Topic, TopicPartition};
+use metrics::histogram::Buckets;
 use metrics::promql::{self, Engine, EngineConfig, Features};
-use metrics::{Config, Metrics, MetricsRunner, MetricsStore, Points, SelectOptions, SeriesData};
+use metrics::{
+    Config, Histogram, Metrics, MetricsRunner, MetricsStore, Points, ResetHint, SelectOptions,
+    SeriesData,
+};
 use prost::Message;
 use telemetry::{Clock, RecordTime, Tenant};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Load {
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) samples: Vec<(i64, f64)>,
+    pub(crate) histograms: Vec<(i64, Histogram)>,
 }
 
 pub(crate) struct World {
@@ -36,6 +41,8 @@ struct TimeSeries {
     labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
     samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "4")]
+    histograms: Vec<NativeHistogram>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -52,6 +59,69 @@ struct Sample {
     value: f64,
     #[prost(int64, tag = "2")]
     timestamp: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NativeHistogram {
+    #[prost(double, optional, tag = "2")]
+    count: Option<f64>,
+    #[prost(double, tag = "3")]
+    sum: f64,
+    #[prost(sint32, tag = "4")]
+    schema: i32,
+    #[prost(double, tag = "5")]
+    zero_threshold: f64,
+    #[prost(double, optional, tag = "7")]
+    zero_count: Option<f64>,
+    #[prost(message, repeated, tag = "8")]
+    negative_spans: Vec<BucketSpan>,
+    #[prost(double, repeated, tag = "10")]
+    negative_counts: Vec<f64>,
+    #[prost(message, repeated, tag = "11")]
+    positive_spans: Vec<BucketSpan>,
+    #[prost(double, repeated, tag = "13")]
+    positive_counts: Vec<f64>,
+    #[prost(int32, tag = "14")]
+    reset_hint: i32,
+    #[prost(int64, tag = "15")]
+    timestamp: i64,
+    #[prost(double, repeated, tag = "16")]
+    custom_values: Vec<f64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BucketSpan {
+    #[prost(sint32, tag = "1")]
+    offset: i32,
+    #[prost(uint32, tag = "2")]
+    length: u32,
+}
+
+fn native((timestamp, histogram): &(i64, Histogram)) -> NativeHistogram {
+    let spans = |buckets: &Buckets| {
+        let length = u32::try_from(buckets.counts.len()).expect("few buckets");
+        let offset = buckets.offset;
+        (length > 0).then_some(BucketSpan { offset, length })
+    };
+    NativeHistogram {
+        count: Some(histogram.count),
+        sum: histogram.sum,
+        schema: histogram.schema,
+        zero_threshold: histogram.zero_threshold,
+        zero_count: Some(histogram.zero_count),
+        negative_spans: spans(&histogram.negative).into_iter().collect(),
+        negative_counts: histogram.negative.counts.clone(),
+        positive_spans: spans(&histogram.positive).into_iter().collect(),
+        positive_counts: histogram.positive.counts.clone(),
+        reset_hint: match histogram.reset_hint {
+            ResetHint::Unknown => 0,
+            ResetHint::Reset => 1,
+            ResetHint::NotReset => 2,
+            ResetHint::Gauge => 3,
+        },
+        timestamp: *timestamp,
+        custom_values: histogram.custom_bounds.clone(),
+    }
 }
 
 /// Runs `what` beside a store; its clock stands at `now_ms`.
@@ -112,11 +182,15 @@ impl World {
                     timestamp: *timestamp,
                 })
                 .collect(),
+            histograms: series.histograms.iter().map(native).collect(),
         });
         let request = Request {
             timeseries: timeseries.collect(),
         };
-        let n_samples: usize = series.iter().map(|series| series.samples.len()).sum();
+        let n_samples: usize = series
+            .iter()
+            .map(|series| series.samples.len() + series.histograms.len())
+            .sum();
         let had = self.n_samples(tenant).await;
         self.send(tenant, Kind::RemoteWrite1, request.encode_to_vec())
             .await;

@@ -2,7 +2,7 @@
 
 use super::super::ast::{Call, Expr, ExprKind};
 use super::super::limits::EXPERIMENTAL_FUNCTIONS;
-use super::super::signature::{self, Signature};
+use super::super::signature::{self, Function, Signature};
 use super::{Failure, Parsed, Parser, mistake};
 
 /// Arguments of a call at most; the text could hold more.
@@ -22,10 +22,28 @@ impl Parser<'_> {
             return Err(Failure::NotSupported(EXPERIMENTAL_FUNCTIONS));
         }
         self.step();
-        let args = self.args("function call")?;
+        let args = if function.function == Function::Info {
+            self.info_args()?
+        } else {
+            self.args("function call")?
+        };
         check(function, &args).or_else(|message| mistake(start, message))?;
         let call = Call { function, args };
         self.node(start, function.returns, ExprKind::Call(Box::new(call)))
+    }
+
+    /// The second argument of `info` says which labels are wanted: there `{version=~".*"}` is no slip.
+    fn info_args(&mut self) -> Parsed<Vec<Expr>> {
+        self.expect("(", "function call")?;
+        let mut args = vec![self.expr(0)?];
+        if self.take(",") {
+            self.allows_empty_matchers = true;
+            let second = self.expr(0);
+            self.allows_empty_matchers = false;
+            args.push(second?);
+        }
+        self.expect(")", "function call")?;
+        Ok(args)
     }
 
     /// `(a, b)`.

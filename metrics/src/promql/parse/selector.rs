@@ -39,7 +39,7 @@ impl Parser<'_> {
                 }
             }
         }
-        if matchers.iter().all(|matcher| matcher.matches("")) {
+        if !self.allows_empty_matchers && matchers.iter().all(|matcher| matcher.matches("")) {
             return mistake(
                 start,
                 "vector selector must contain at least one non-empty matcher",
