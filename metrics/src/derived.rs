@@ -55,8 +55,9 @@ fn fold_series(series: &SeriesDelta, fold: &mut Fold<'_>) {
     }
 }
 
-/// OpenTelemetry's bucket i begins where Prometheus's bucket i + 1 does.
-fn native(histogram: &ExpHistogram) -> Histogram {
+/// A histogram of spans as the store has it. OpenTelemetry's bucket i begins where Prometheus's bucket i + 1 does.
+#[must_use]
+pub fn native(histogram: &ExpHistogram) -> Histogram {
     let buckets = Buckets {
         offset: histogram.offset().saturating_add(1),
         counts: histogram.buckets().collect(),

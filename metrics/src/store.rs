@@ -248,6 +248,12 @@ impl MetricsStore {
         ends?.into_iter().min()
     }
 
+    /// Partitions of `spans`, which [`MetricsStore::applied_to`] can be asked of.
+    #[must_use]
+    pub fn n_source_partitions(&self) -> u32 {
+        self.inner.n_source_partitions
+    }
+
     /// Every series that all matchers agree with, with its points in (from, to], in order of labels; also under the names that other tools know.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub(crate) mod native;
 pub(crate) mod range;
 pub(crate) mod rows;
 pub(crate) mod shelf;
+pub(crate) mod source;
 pub(crate) mod spans;
 pub(crate) mod tally;
 

@@ -27,6 +27,7 @@ use super::jaeger_v3::message::{
     GetServicesResponse, GetTraceRequest, Operation,
 };
 use super::jaeger_v3::summary;
+use super::prometheus::marks;
 use super::{marked, tenant_of};
 use crate::Query;
 use crate::map::direct;
@@ -186,15 +187,20 @@ async fn get_dependencies(State(query): State<Query>, request: Request) -> Respo
             Box::pin(async move {
                 let range = dependencies::range_of_message(&message)?;
                 let tenant = tenant_of(&extensions);
-                let found = direct::dependencies(&query, &tenant, range, None).await?;
+                let mut marks = marks(&query);
+                let found = direct::dependencies(&query, &tenant, range, None, &mut marks).await?;
                 let written = |one: direct::Dependency| Dependency {
                     parent: one.parent,
                     child: one.child,
                     call_count: one.n_calls,
                 };
-                Ok(tonic::Response::new(DependenciesResponse {
+                let mut response = tonic::Response::new(DependenciesResponse {
                     dependencies: found.into_iter().map(written).collect(),
-                }))
+                });
+                let mut headers = HeaderMap::new();
+                marked(&query, &marks, &mut headers);
+                *response.metadata_mut() = MetadataMap::from_headers(headers);
+                Ok(response)
             })
         },
     )

@@ -6,9 +6,11 @@ use service_map::edge::REQUESTS;
 use telemetry::Tenant;
 
 use super::range::Range;
-use super::tally::{number, series, windows};
+use super::source::series;
+use super::tally::{number, windows};
 use crate::Query;
 use crate::refusal::Refusal;
+use crate::trace::found::Marks;
 
 /// Calls of one service to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +26,11 @@ pub(crate) async fn dependencies(
     tenant: &Tenant,
     range: Range,
     service: Option<&str>,
+    marks: &mut Marks,
 ) -> Result<Vec<Dependency>, Refusal> {
     let mut calls: BTreeMap<(String, String), f64> = BTreeMap::new();
     for slice in range.slices() {
-        for one in series(query, tenant, REQUESTS, &[], slice).await? {
+        for one in series(query, tenant, REQUESTS, &[], slice, Some(marks)).await? {
             let label = |name: &str| one.labels.get(name);
             let (parent, child) = (label("client"), label("server"));
             let is_pair = matches!(label("connection_type"), "" | "messaging_system")

@@ -10,14 +10,13 @@ use super::range::Range;
 use super::tally::{EdgeKey, EdgeTally, ServiceTally, Tally, steps};
 use crate::Query;
 use crate::refusal::{Kind, Refusal};
+use crate::trace::found::Marks;
 
 /// Rows of one range.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) edges: Vec<EdgeRow>,
     pub(crate) services: Vec<ServiceRow>,
-    /// There would be a baseline, but reading it is more than one answer may cost.
-    pub(crate) lacks_baseline: bool,
 }
 
 impl Rows {
@@ -27,7 +26,6 @@ impl Rows {
         Self {
             edges: now.edges.iter().map(edge).collect(),
             services: now.services.iter().map(service).collect(),
-            lacks_baseline: false,
         }
     }
 
@@ -36,34 +34,46 @@ impl Rows {
     }
 }
 
-/// Rows of a range, against the hour before it.
-pub(crate) async fn rows(query: &Query, tenant: &Tenant, range: Range) -> Result<Rows, Refusal> {
-    let now = tally(query, tenant, range).await?;
-    let (base, lacks_baseline) = baseline(query, tenant, range).await?;
-    Ok(Rows {
-        lacks_baseline,
-        ..Rows::of(&now, &base)
-    })
+/// Rows of a range with what is live, against the hour before it.
+pub(crate) async fn rows(
+    query: &Query,
+    tenant: &Tenant,
+    range: Range,
+    marks: &mut Marks,
+) -> Result<Rows, Refusal> {
+    let now = tally(query, tenant, range, Some(marks)).await?;
+    let base = baseline(query, tenant, range, marks).await?;
+    Ok(Rows::of(&now, &base))
 }
 
-pub(crate) async fn tally(query: &Query, tenant: &Tenant, range: Range) -> Result<Tally, Refusal> {
+/// What was counted in a range.
+pub(crate) async fn tally(
+    query: &Query,
+    tenant: &Tenant,
+    range: Range,
+    live: Option<&mut Marks>,
+) -> Result<Tally, Refusal> {
     let length_ms = range.to_ms.saturating_sub(range.from_ms);
-    let mut tallies = steps(query, tenant, range, length_ms).await?;
+    let mut tallies = steps(query, tenant, range, length_ms, live).await?;
     Ok(tallies.pop().unwrap_or_default())
 }
 
-/// The hour before a range, from memory if it was read lately; empty, and true, if it has more points than may be read.
+/// The hour before a range, from memory if it was read lately. If it has more points than may be read, it is empty, and that is noted.
 pub(crate) async fn baseline(
     query: &Query,
     tenant: &Tenant,
     range: Range,
-) -> Result<(Arc<Tally>, bool), Refusal> {
+    marks: &mut Marks,
+) -> Result<Arc<Tally>, Refusal> {
     let base = range.baseline();
     let cache = &query.0.maps.baselines;
-    let read = async { tally(query, tenant, base).await.map(Arc::new) };
+    let read = async { tally(query, tenant, base, None).await.map(Arc::new) };
     match cache.try_get_with((tenant.clone(), base), read).await {
-        Ok(tally) => Ok((tally, false)),
-        Err(refusal) if refusal.kind == Kind::TooLarge => Ok((Arc::default(), true)),
+        Ok(tally) => Ok(tally),
+        Err(refusal) if refusal.kind == Kind::TooLarge => {
+            marks.limited(true);
+            Ok(Arc::default())
+        }
         Err(refusal) => Err((*refusal).clone()),
     }
 }

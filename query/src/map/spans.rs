@@ -7,13 +7,18 @@ use service_map::graph::measure::Measure;
 use telemetry::Tenant;
 
 use super::range::Range;
-use super::tally::{STATUS_ERROR, add, number, series, windows};
+use super::source::series;
+use super::tally::{STATUS_ERROR, add, number, windows};
 use crate::Query;
 use crate::refusal::Refusal;
+use crate::trace::found::Marks;
 use crate::work::off_thread;
 
 /// Every span of a service by operation, kind and status.
 pub(crate) const SPAN_SECONDS: &str = "tracewell_span_duration_seconds";
+
+/// What was counted, by the values of labels.
+pub(crate) type Groups = BTreeMap<Vec<String>, Measure>;
 
 /// Labels by which spans are put together, in the order that rows name them.
 pub(crate) type By = &'static [&'static str];
@@ -26,13 +31,19 @@ pub(crate) async fn grouped(
     service: &str,
     by: By,
     range: Range,
-) -> Result<BTreeMap<Vec<String>, Measure>, Refusal> {
-    let found = series(query, tenant, metric, &[("service_name", service)], range).await?;
-    off_thread(move || Ok(added(&found, by, range))).await
+    mut live: Option<&mut Marks>,
+) -> Result<Groups, Refusal> {
+    let labels = [("service_name", service)];
+    let mut groups = BTreeMap::new();
+    for slice in range.slices() {
+        let live = live.as_deref_mut();
+        let found = series(query, tenant, metric, &labels, slice, live).await?;
+        groups = off_thread(move || Ok(added(groups, &found, by, slice))).await?;
+    }
+    Ok(groups)
 }
 
-fn added(found: &[SeriesData], by: By, range: Range) -> BTreeMap<Vec<String>, Measure> {
-    let mut groups: BTreeMap<Vec<String>, Measure> = BTreeMap::new();
+fn added(mut groups: Groups, found: &[SeriesData], by: By, range: Range) -> Groups {
     for series in found {
         let key = by
             .iter()

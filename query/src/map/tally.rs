@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::metrics::{Labels, MatchOp, Matcher, Points, SelectOptions, SeriesData, Value, Window};
+use ::metrics::{Labels, Points, SeriesData, Value, Window};
 use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS, SERVER_SECONDS};
 use service_map::graph::measure::Measure;
 use telemetry::Tenant;
 
 use super::native::durations;
 use super::range::{Range, WINDOW_MS};
+use super::source::all_series;
 use crate::Query;
 use crate::refusal::Refusal;
+use crate::trace::found::Marks;
 use crate::work::off_thread;
 
 /// Requests that instances answered (entry spans).
 pub(crate) const INSTANCE_SECONDS: &str = "tracewell_instance_duration_seconds";
 /// What an instance is and runs on.
 pub(crate) const INSTANCE_INFO: &str = "service_instance_info";
-/// Points that one metric may have in a slice of a range.
-const POINTS_MAX: u64 = 5_000_000;
 /// Bytes of one entry, about: names, and two histograms of a few buckets.
 const ENTRY_BYTES: usize = 1_500;
 /// The status of spans that failed.
@@ -90,31 +90,22 @@ impl EdgeTally {
     }
 }
 
-/// What was counted in each step of a range; one step may be all of it.
+/// What was counted in each step of a range; one step may be all of it. What is live belongs to it where `live` takes notes of what of that is missing.
 pub(crate) async fn steps(
     query: &Query,
     tenant: &Tenant,
     range: Range,
     step_ms: i64,
+    mut live: Option<&mut Marks>,
 ) -> Result<Vec<Tally>, Refusal> {
     let mut steps = Steps::new(range, step_ms);
     for slice in range.slices() {
-        let read = |name| series(query, tenant, name, &[], slice);
-        let (total, failed, client, server) = tokio::try_join!(
-            read(REQUESTS),
-            read(FAILED),
-            read(CLIENT_SECONDS),
-            read(SERVER_SECONDS),
-        )?;
-        let (requests, infos) = tokio::try_join!(read(INSTANCE_SECONDS), read(INSTANCE_INFO))?;
+        let found = all_series(query, tenant, &NAMES, &[], slice, live.as_deref_mut()).await?;
         steps.slice = slice;
         steps = off_thread(move || {
-            steps.edges(&total, |measure, value| measure.calls += number(value));
-            steps.edges(&failed, |measure, value| measure.failed += number(value));
-            steps.edges(&client, |measure, value| add(&mut measure.client, value));
-            steps.edges(&server, |measure, value| add(&mut measure.server, value));
-            steps.services(&requests);
-            steps.infos(&infos);
+            for (name, series) in NAMES.iter().zip(&found) {
+                steps.add(name, series);
+            }
             Ok(steps)
         })
         .await?;
@@ -122,35 +113,15 @@ pub(crate) async fn steps(
     Ok(steps.tallies)
 }
 
-/// Series of a metric with these labels, with every point whose window may begin in the range.
-pub(crate) async fn series(
-    query: &Query,
-    tenant: &Tenant,
-    name: &str,
-    labels: &[(&str, &str)],
-    range: Range,
-) -> Result<Vec<SeriesData>, Refusal> {
-    let equal = |(name, value): (&str, &str)| Matcher {
-        name: name.to_owned(),
-        op: MatchOp::Equal,
-        value: value.to_owned(),
-    };
-    let matchers: Vec<Matcher> = [("__name__", name)]
-        .into_iter()
-        .chain(labels.iter().copied())
-        .map(equal)
-        .collect();
-    let options = SelectOptions {
-        samples_max: POINTS_MAX,
-        ..SelectOptions::default()
-    };
-    let to_ms = range.to_ms.saturating_add(WINDOW_MS);
-    let selected = query
-        .0
-        .series
-        .select(tenant, &matchers, range.from_ms, to_ms, options);
-    Ok(selected.await?)
-}
+/// Every metric that a tally is made of.
+const NAMES: [&str; 6] = [
+    REQUESTS,
+    FAILED,
+    CLIENT_SECONDS,
+    SERVER_SECONDS,
+    INSTANCE_SECONDS,
+    INSTANCE_INFO,
+];
 
 /// Windows of a series; none if it came as samples.
 pub(crate) fn windows(series: &SeriesData) -> &[Window] {
@@ -219,6 +190,17 @@ impl Steps {
         self.tallies
             .get_mut(at)
             .filter(|_| self.slice.has(begin_unix_ms))
+    }
+
+    fn add(&mut self, name: &str, all: &[SeriesData]) {
+        match name {
+            REQUESTS => self.edges(all, |measure, value| measure.calls += number(value)),
+            FAILED => self.edges(all, |measure, value| measure.failed += number(value)),
+            CLIENT_SECONDS => self.edges(all, |measure, value| add(&mut measure.client, value)),
+            SERVER_SECONDS => self.edges(all, |measure, value| add(&mut measure.server, value)),
+            INSTANCE_SECONDS => self.services(all),
+            _ => self.infos(all),
+        }
     }
 
     fn edges(&mut self, all: &[SeriesData], add: impl Fn(&mut Measure, &Value)) {

@@ -68,6 +68,15 @@ pub(crate) struct Marks {
     pub(crate) complete_to: Option<RecordTime>,
 }
 
+impl Marks {
+    /// Notes that something was left out because it is too much, if that is so.
+    pub(crate) fn limited(&mut self, is_limited: bool) {
+        if is_limited && !self.partial.contains(&"limit") {
+            self.partial.push("limit");
+        }
+    }
+}
+
 impl Sources {
     /// One trace with all its parts. A trace that was sampled out and is still remembered is found as [`State::Dropped`].
     pub(crate) async fn find(

@@ -264,6 +264,42 @@ async fn a_range_is_a_film() {
 }
 
 #[tokio::test]
+async fn what_is_live_counts_once() {
+    let served = Served::start().await;
+    let epoch = |n: u32| {
+        let mut epoch = Epoch::default();
+        epoch.calls("a>b", BEGIN_MS, (n, 0), 0.1);
+        epoch.requests("b/1", BEGIN_MS, (n, 0), 0.1, &[("service_version", "1")]);
+        epoch
+    };
+    epoch(1).write(&served, 0).await;
+    {
+        let mut live = served.live.1.lock();
+        // the first is stored already
+        live.epochs = vec![
+            epoch(1).live(Some(1)),
+            epoch(10).live(Some(2)),
+            epoch(100).live(None),
+        ];
+        live.partial = Some(query::LivePartial::Lag);
+    }
+    let answer = served.get("/api/tracewell/v1/map").await;
+    let body = answer.json();
+    let calls = body["edges"][0]["rate"].as_f64().expect("a rate") * 300.0;
+    assert!((calls - 111.0).abs() < 1e-6, "{calls}");
+    assert_eq!(answer.header("x-tracewell-partial"), Some("lag"));
+    assert_eq!(body["partial_reasons"], json!(["lag"]));
+    let one = served
+        .get("/api/tracewell/v1/services/b?from=now-5m")
+        .await
+        .json();
+    let requests = one["rate"].as_f64().expect("a rate") * 300.0;
+    assert!((requests - 111.0).abs() < 1e-6, "{requests}");
+    let pairs = served.get("/api/dependencies").await.json();
+    assert_eq!(pairs["data"][0]["callCount"], 111);
+}
+
+#[tokio::test]
 async fn jaeger_is_told_pairs_of_services() {
     let served = shop().await;
     let expected = json!([

@@ -16,7 +16,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use metrics::{MetricsRunner, MetricsStore};
 use parking_lot::Mutex;
-use query::{Config, Live, LiveError, LivePage, LivePartial, LiveState, LiveTrace, Metrics, Query};
+use query::{
+    Config, Live, LiveCounts, LiveError, LivePage, LivePartial, LiveState, LiveTrace, Metrics,
+    Query,
+};
 use telemetry::wire::{TraceWalker, WalkLimits};
 use telemetry::{Clock, RecordTime, ShardTime, Tenant, TraceId};
 use tokio::task::JoinHandle;
@@ -28,7 +31,10 @@ pub(crate) const NOW_UNIX_MS: i64 = 1_485_452_791_639;
 
 /// What is live, as a test says.
 #[derive(Clone, Default)]
-pub(crate) struct Alive(pub(crate) Arc<Mutex<LivePage>>);
+pub(crate) struct Alive(
+    pub(crate) Arc<Mutex<LivePage>>,
+    pub(crate) Arc<Mutex<LiveCounts>>,
+);
 
 impl Alive {
     pub(crate) fn add(&self, trace: LiveTrace) {
@@ -115,6 +121,21 @@ impl Live for Alive {
                 })
             };
             Ok(self.0.lock().traces.iter().flat_map(of_trace).collect())
+        }
+        .boxed()
+    }
+
+    fn counts<'a>(
+        &'a self,
+        _: &'a Tenant,
+        names: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<LiveCounts, LiveError>> {
+        async move {
+            let mut counts = self.1.lock().clone();
+            for epoch in &mut counts.epochs {
+                epoch.series.retain(|one| names.contains(&&*one.name));
+            }
+            Ok(counts)
         }
         .boxed()
     }

@@ -32,9 +32,9 @@ pub(super) async fn dependencies(
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::of_query(text.as_deref())?;
     let range = range(&parameters, query.0.clock.wall().unix_ms)?;
-    let marks = marks(&query);
+    let mut marks = marks(&query);
     let (tenant, service) = (tenant_of(&extensions), parameters.text("service"));
-    let found = direct::dependencies(&query, &tenant, range, service).await?;
+    let found = direct::dependencies(&query, &tenant, range, service, &mut marks).await?;
     let written = |one: direct::Dependency| Dependency {
         parent: one.parent,
         child: one.child,

@@ -27,8 +27,8 @@ pub(super) async fn dependencies(
         time("startTime", "start_time")?,
         time("endTime", "end_time")?,
     )?;
-    let marks = marks(&query);
-    let found = direct::dependencies(&query, &tenant_of(&extensions), range, None).await?;
+    let (mut marks, tenant) = (marks(&query), tenant_of(&extensions));
+    let found = direct::dependencies(&query, &tenant, range, None, &mut marks).await?;
     // 64-bit numbers are text in the JSON of messages
     let written: Vec<_> = found
         .iter()

@@ -50,15 +50,15 @@ async fn map(
     let asked = Asked::read(&parameters, time::unix_ns(now))?;
     let tenant = tenant_of(&extensions);
     let mut marks = marks_to(&query, asked.range);
-    let rows = rows(&query, &tenant, asked.range).await?;
-    let (choice, lacks_baseline) = (asked.choice(), rows.lacks_baseline);
+    let rows = rows(&query, &tenant, asked.range, &mut marks).await?;
+    let choice = asked.choice();
     let (picture, n_entities, n_refused) = off_thread(move || {
         let graph = rows.graph();
         let picture = picture(&graph, &choice);
         Ok((picture, graph.n_nodes(), graph.n_refused()))
     })
     .await?;
-    limit(&mut marks, n_refused > 0 || lacks_baseline);
+    marks.limited(n_refused > 0);
     let why_empty = if picture.nodes.is_empty() {
         Some(empty::why(&query, &tenant, &asked, n_entities).await?)
     } else {
@@ -85,13 +85,6 @@ fn marks_to(query: &Query, range: Range) -> Marks {
         at.unix_ms = at.unix_ms.min(range.to_ms);
     }
     marks
-}
-
-/// Notes that something was left out.
-fn limit(marks: &mut Marks, is_limited: bool) {
-    if is_limited && !marks.partial.contains(&"limit") {
-        marks.partial.push("limit");
-    }
 }
 
 async fn laid_out(

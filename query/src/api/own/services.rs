@@ -130,8 +130,7 @@ async fn services(
         .to_lowercase();
     let env = asked.parameters.text("env").map(str::to_owned);
     let mut marks = marks(&query);
-    let rows = rows(&query, &asked.tenant, asked.range).await?;
-    limited(&mut marks, rows.lacks_baseline);
+    let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let range = asked.range;
     let items: Vec<Item> = off_thread(move || {
         let is_wanted = |row: &&ServiceRow| {
@@ -165,8 +164,7 @@ async fn service(
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
     let mut marks = marks(&query);
-    let rows = rows(&query, &asked.tenant, asked.range).await?;
-    limited(&mut marks, rows.lacks_baseline);
+    let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let ui = format!("/ui/services/{name}");
     let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], &ui);
     let range = asked.range;
@@ -243,12 +241,6 @@ fn increase(metric: &str, range: Range) -> Reproduced {
     Reproduced {
         lang: "promql",
         q: format!("sum by (service_name, status_code) (increase({metric}[{seconds}s] @ {at_s}))"),
-    }
-}
-
-fn limited(marks: &mut Marks, is_limited: bool) {
-    if is_limited && !marks.partial.contains(&"limit") {
-        marks.partial.push("limit");
     }
 }
 

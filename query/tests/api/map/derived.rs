@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bus::{Draft, Header, Kind, Log, Partition, RequestHash, Topic, TopicPartition};
+use query::LiveEpoch;
 use telemetry::derived::{DeltaValue, DerivedRecord, SeriesDelta, TenantDelta, WindowDelta};
 use telemetry::histogram::ExpHistogram;
 use telemetry::{RecordTime, Tenant};
@@ -100,8 +101,18 @@ impl Epoch {
         self.add("service_instance_info", &labels, begin_ms, DeltaValue::Seen);
     }
 
-    /// Hands them to the metrics as the epoch after `previous`, and waits until they are there.
-    pub(super) async fn write(mut self, served: &Served, previous: u64) {
+    /// The same as what a sampler tells before the metrics have it; without an end it is the epoch that goes on.
+    pub(super) fn live(mut self, end: Option<u64>) -> LiveEpoch {
+        self.settle();
+        LiveEpoch {
+            partition: 0,
+            end,
+            series: self.0,
+        }
+    }
+
+    /// In order, each series once.
+    fn settle(&mut self) {
         self.0
             .sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
         self.0.dedup_by(|later, kept| {
@@ -112,6 +123,11 @@ impl Epoch {
             }
             same
         });
+    }
+
+    /// Hands them to the metrics as the epoch after `previous`, and waits until they are there.
+    pub(super) async fn write(mut self, served: &Served, previous: u64) {
+        self.settle();
         let complete_to = RecordTime {
             unix_ms: NOW_UNIX_MS + previous as i64,
         };

@@ -8,7 +8,7 @@ use service_map::diff::{Change, Diff, diff as compared};
 use telemetry::RecordTime;
 
 use super::super::Frame;
-use super::{limit, marks_to, versioned, written};
+use super::{marks_to, versioned, written};
 use crate::Query;
 use crate::api::tenant_of;
 use crate::map::range::Range;
@@ -63,7 +63,8 @@ pub(super) async fn diff(
     let b = Range::of_text("b", parameters.text("b").unwrap_or("now"), now_unix_ns)?;
     let tenant = tenant_of(&extensions);
     let mut marks = marks_to(&query, b);
-    let (at_a, at_b) = tokio::try_join!(tally(&query, &tenant, a), tally(&query, &tenant, b))?;
+    let at_a = tally(&query, &tenant, a, Some(&mut marks)).await?;
+    let at_b = tally(&query, &tenant, b, Some(&mut marks)).await?;
     let (found, is_limited) = off_thread(move || {
         let graph = |tally: &Tally| Rows::of(tally, &Tally::default()).graph();
         let (at_a, at_b) = (graph(&at_a), graph(&at_b));
@@ -71,7 +72,7 @@ pub(super) async fn diff(
         Ok((found, at_a.n_refused() + at_b.n_refused() > 0))
     })
     .await?;
-    limit(&mut marks, is_limited);
+    marks.limited(is_limited);
     let body = written(&Shown::of(found, a, b, Frame::shared(&marks)))?;
     Ok(versioned(&query, &marks, body, &headers))
 }

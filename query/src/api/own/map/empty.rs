@@ -6,7 +6,8 @@ use telemetry::{RecordTime, Tenant};
 use super::asked::Asked;
 use crate::Query;
 use crate::map::range::Range;
-use crate::map::tally::{INSTANCE_INFO, seen, series};
+use crate::map::source::series;
+use crate::map::tally::{INSTANCE_INFO, seen};
 use crate::read::time;
 use crate::refusal::Refusal;
 
@@ -27,7 +28,7 @@ pub(super) async fn why(
         from_ms: asked.range.from_ms.saturating_sub(LOOK_BACK_MS),
         to_ms: asked.range.from_ms,
     };
-    let found = series(query, tenant, INSTANCE_INFO, &[], before).await;
+    let found = series(query, tenant, INSTANCE_INFO, &[], before, None).await;
     let last = match found {
         Ok(found) => found
             .iter()

@@ -10,7 +10,7 @@ use telemetry::RecordTime;
 
 use super::super::Frame;
 use super::asked::{Asked, queries};
-use super::{limit, marks_to, versioned, written};
+use super::{marks_to, versioned, written};
 use crate::Query;
 use crate::api::tenant_of;
 use crate::map::range::{Range, WINDOW_MS};
@@ -71,8 +71,8 @@ pub(super) async fn frames(
     let step_ms = step(&parameters, range)?;
     let tenant = tenant_of(&extensions);
     let mut marks = marks_to(&query, range);
-    let tallies = steps(&query, &tenant, range, step_ms).await?;
-    let (base, lacks_baseline) = baseline(&query, &tenant, range).await?;
+    let tallies = steps(&query, &tenant, range, step_ms, Some(&mut marks)).await?;
+    let base = baseline(&query, &tenant, range, &mut marks).await?;
     let (film, n_frames, is_limited) = off_thread(move || {
         let graphs: Vec<_> = tallies
             .iter()
@@ -86,7 +86,7 @@ pub(super) async fn frames(
         Ok((film, pictures.len(), all + whole.n_refused() > 0))
     })
     .await?;
-    limit(&mut marks, is_limited || lacks_baseline);
+    marks.limited(is_limited);
     let frame = Frame {
         queries: queries(range),
         ..Frame::shared(&marks)

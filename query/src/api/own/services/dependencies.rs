@@ -12,7 +12,7 @@ use telemetry::RecordTime;
 
 use super::numbers::{Change, Numbers};
 use super::sorted::{Key, Page, Sort};
-use super::{Asked, answer, limited, unknown};
+use super::{Asked, answer, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
@@ -76,11 +76,8 @@ async fn listed(
     let page = Page::read(&asked.parameters, Sort::Rate)?;
     let mut marks = marks(&query);
     let range = asked.range;
-    let (rows, before) = tokio::try_join!(
-        rows(&query, &asked.tenant, range),
-        tally(&query, &asked.tenant, range.before(WEEK_MS)),
-    )?;
-    limited(&mut marks, rows.lacks_baseline);
+    let rows = rows(&query, &asked.tenant, range, &mut marks).await?;
+    let before = tally(&query, &asked.tenant, range.before(WEEK_MS), None).await?;
     let ui = format!("/ui/services/{name}");
     let frame = asked.frame(
         &marks,

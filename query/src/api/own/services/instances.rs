@@ -16,8 +16,9 @@ use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
 use crate::map::range::{Range, WEEK_MS};
+use crate::map::source::series;
 use crate::map::spans::grouped;
-use crate::map::tally::{INSTANCE_INFO, INSTANCE_SECONDS, seen, series};
+use crate::map::tally::{INSTANCE_INFO, INSTANCE_SECONDS, seen};
 use crate::read::time;
 use crate::refusal::Refusal;
 
@@ -66,13 +67,16 @@ pub(super) async fn instances(
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
     let page = Page::read(&asked.parameters, Sort::Rate)?;
-    let marks = marks(&query);
+    let mut marks = marks(&query);
     let range = asked.range;
     let by = &["service_instance_id"];
-    let read = |range| grouped(&query, &asked.tenant, INSTANCE_SECONDS, &name, by, range);
+    let of = &asked.tenant;
+    let read = |range, live| grouped(&query, of, INSTANCE_SECONDS, &name, by, range, live);
+    let now = read(range, Some(&mut marks)).await?;
+    let before = read(range.before(WEEK_MS), None).await?;
     let labels = [("service_name", name.as_str())];
-    let infos = series(&query, &asked.tenant, INSTANCE_INFO, &labels, range);
-    let (now, before, infos) = tokio::try_join!(read(range), read(range.before(WEEK_MS)), infos)?;
+    let live = Some(&mut marks);
+    let infos = series(&query, of, INSTANCE_INFO, &labels, range, live).await?;
     let infos = by_instance(&infos, range);
     let ids: BTreeSet<&String> = infos.keys().chain(now.keys().flatten()).collect();
     if ids.is_empty() {
@@ -110,9 +114,18 @@ pub(super) async fn deployments(
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
     let page = Page::read(&asked.parameters, Sort::Name)?;
-    let marks = marks(&query);
+    let mut marks = marks(&query);
     let labels = [("service_name", name.as_str())];
-    let infos = series(&query, &asked.tenant, INSTANCE_INFO, &labels, asked.range).await?;
+    let live = Some(&mut marks);
+    let infos = series(
+        &query,
+        &asked.tenant,
+        INSTANCE_INFO,
+        &labels,
+        asked.range,
+        live,
+    )
+    .await?;
     let mut versions: BTreeMap<&str, (i64, i64, BTreeSet<&str>)> = BTreeMap::new();
     for one in &infos {
         let version = one.labels.get("service_version");

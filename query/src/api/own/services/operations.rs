@@ -40,10 +40,11 @@ pub(super) async fn operations(
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
     let page = Page::read(&asked.parameters, Sort::Total)?;
     let by = by(&asked.parameters)?;
-    let marks = marks(&query);
+    let mut marks = marks(&query);
     let range = asked.range;
-    let read = |range| grouped(&query, &asked.tenant, SPAN_SECONDS, &name, by, range);
-    let (now, before) = tokio::try_join!(read(range), read(range.before(WEEK_MS)))?;
+    let read = |range, live| grouped(&query, &asked.tenant, SPAN_SECONDS, &name, by, range, live);
+    let now = read(range, Some(&mut marks)).await?;
+    let before = read(range.before(WEEK_MS), None).await?;
     let third = by.get(2).copied();
     let items = now
         .iter()
