@@ -32,6 +32,6 @@ pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,
     TracesView,
 };
-pub use value::{ArrayView, Attributes, ValueView};
+pub use value::{ArrayView, Attributes, UnreadValue, ValueView};
 pub use walk::{NoSpan, TraceWalker, span_at};
 pub use write::{Regroup, TraceWriter};

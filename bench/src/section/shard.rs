@@ -1,5 +1,7 @@
 //! The sampler's shard from memory: CPU time a span beside the walker alone and prost's decode of the same bytes, and what open traces hold.
 
+mod counts;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -72,6 +74,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     table.note("shard: dedupe, walk, fold, settle, decide, seal; the release's default rules; without the shell that reads the log and writes blocks");
     table.print()?;
+    counts::run(settings)?;
     super::in_own_process(&["open-traces", &settings.scaled(OPEN_TRACES).to_string()])
 }
 

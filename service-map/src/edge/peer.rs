@@ -2,7 +2,8 @@
 //!
 //! In: attributes of a span. Out: a kind and a name, of which one rule says where it is taken from (decision 140).
 
-use telemetry::semconv;
+mod key;
+
 use telemetry::wire::{SpanView, StatusCode, ValueView};
 
 use super::Role;
@@ -49,6 +50,8 @@ pub fn read(span: &SpanView<'_>, role: Role, name: &mut String) -> Said {
         && span.status_code() == StatusCode::Unset
         && found
             .http_status
+            .as_ref()
+            .and_then(whole)
             .is_some_and(|code| code >= HTTP_CLIENT_FAILED);
     Said {
         peer: peer.filter(|_| !name.is_empty()),
@@ -71,7 +74,7 @@ struct Found<'a> {
     network: Address<'a>,
     old_network: Address<'a>,
     url: Value<'a>,
-    http_status: Option<i64>,
+    http_status: Value<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -83,40 +86,40 @@ struct Address<'a> {
 impl<'a> Found<'a> {
     fn of(span: &SpanView<'a>) -> Self {
         let mut found = Self::default();
-        for (key, value) in span.attributes() {
-            found.see(key, value);
+        for (key, value) in span.attributes().unread() {
+            if let Some(place) = found.place(key) {
+                place.get_or_insert_with(|| value.read());
+            }
         }
         found
     }
 
-    fn see(&mut self, key: &str, value: ValueView<'a>) {
+    /// Where an attribute belongs, if it matters.
+    fn place(&mut self, key: &[u8]) -> Option<&mut Value<'a>> {
         let [namespace, name, old_system, system] = &mut self.database;
         let [template, destination, old_destination] = &mut self.queue;
         let place = match key {
-            semconv::PEER_SERVICE => &mut self.peer_service,
-            semconv::DB_NAMESPACE => namespace,
-            semconv::DB_NAME => name,
-            semconv::DB_SYSTEM => old_system,
-            semconv::DB_SYSTEM_NAME => system,
-            semconv::MESSAGING_DESTINATION_TEMPLATE => template,
-            semconv::MESSAGING_DESTINATION_NAME => destination,
-            semconv::MESSAGING_DESTINATION => old_destination,
-            semconv::SERVER_ADDRESS => &mut self.server.address,
-            semconv::SERVER_PORT => &mut self.server.port,
-            semconv::NET_PEER_NAME => &mut self.old_server.address,
-            semconv::NET_PEER_PORT => &mut self.old_server.port,
-            semconv::NETWORK_PEER_ADDRESS => &mut self.network.address,
-            semconv::NETWORK_PEER_PORT => &mut self.network.port,
-            semconv::NET_SOCK_PEER_ADDR => &mut self.old_network.address,
-            semconv::NET_SOCK_PEER_PORT => &mut self.old_network.port,
-            semconv::URL_FULL | semconv::HTTP_URL => &mut self.url,
-            semconv::HTTP_RESPONSE_STATUS_CODE | semconv::HTTP_STATUS_CODE => {
-                self.http_status = self.http_status.or_else(|| whole(&value));
-                return;
-            }
-            _ => return,
+            key::PEER_SERVICE => &mut self.peer_service,
+            key::DB_NAMESPACE => namespace,
+            key::DB_NAME => name,
+            key::DB_SYSTEM => old_system,
+            key::DB_SYSTEM_NAME => system,
+            key::MESSAGING_DESTINATION_TEMPLATE => template,
+            key::MESSAGING_DESTINATION_NAME => destination,
+            key::MESSAGING_DESTINATION => old_destination,
+            key::SERVER_ADDRESS => &mut self.server.address,
+            key::SERVER_PORT => &mut self.server.port,
+            key::NET_PEER_NAME => &mut self.old_server.address,
+            key::NET_PEER_PORT => &mut self.old_server.port,
+            key::NETWORK_PEER_ADDRESS => &mut self.network.address,
+            key::NETWORK_PEER_PORT => &mut self.network.port,
+            key::NET_SOCK_PEER_ADDR => &mut self.old_network.address,
+            key::NET_SOCK_PEER_PORT => &mut self.old_network.port,
+            key::URL_FULL | key::HTTP_URL => &mut self.url,
+            key::HTTP_RESPONSE_STATUS_CODE | key::HTTP_STATUS_CODE => &mut self.http_status,
+            _ => return None,
         };
-        place.get_or_insert(value);
+        Some(place)
     }
 
     /// A database is one that is named as such; its node is the first of: the peer's service, the server's address, the network's, the attribute itself.
