@@ -3,7 +3,9 @@
 mod bad_input;
 mod damage;
 mod disk;
+mod infra;
 mod kill;
+mod metrics;
 mod program;
 mod prometheus;
 mod sdk;

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod grpc;
+mod infra;
 mod joined;
 mod map;
 mod own;

@@ -188,7 +188,10 @@ impl Layered {
                     self.origins.insert(path.join("."), origin);
                     return Ok(());
                 }
-                Err(error) => why = Some(self.as_text(path, &value).unwrap_or(error)),
+                // What was written as a list is no text: the first reading knows best.
+                Err(error) => {
+                    why = why.or_else(|| Some(self.as_text(path, &value).unwrap_or(error)));
+                }
             }
         }
         let why = why.unwrap_or_else(|| "has no value".to_owned());
