@@ -3,7 +3,7 @@
 use ::metrics::histogram::CUSTOM_SCHEMA;
 use ::metrics::{Buckets, Histogram};
 
-use super::number::float;
+use super::out::Out;
 
 /// Which of a bucket's bounds belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,26 +24,24 @@ struct Bucket {
     count: f64,
 }
 
-pub(super) fn json(histogram: &Histogram) -> String {
-    let mut json = format!(
-        "{{\"count\":\"{}\",\"sum\":\"{}\"",
-        float(histogram.count),
-        float(histogram.sum)
-    );
-    let mut any = false;
-    for bucket in buckets(histogram) {
-        json.push_str(if any { "," } else { ",\"buckets\":[" });
-        any = true;
-        json.push_str(&format!(
-            "[{},\"{}\",\"{}\",\"{}\"]",
-            bucket.boundaries as u8,
-            float(bucket.lower),
-            float(bucket.upper),
-            float(bucket.count)
-        ));
+impl Out {
+    pub(super) fn histogram(&mut self, histogram: &Histogram) {
+        self.raw("{\"count\":");
+        self.float(histogram.count);
+        self.raw(",\"sum\":");
+        self.float(histogram.sum);
+        let mut before = ",\"buckets\":[";
+        for bucket in buckets(histogram) {
+            self.put(format_args!("{before}[{}", bucket.boundaries as u8));
+            for number in [bucket.lower, bucket.upper, bucket.count] {
+                self.raw(",");
+                self.float(number);
+            }
+            self.raw("]");
+            before = ",";
+        }
+        self.raw(if before == "," { "]}" } else { "}" });
     }
-    json.push_str(if any { "]}" } else { "}" });
-    json
 }
 
 /// Buckets with a count, ascending. Those next to the zero bucket end where it begins.
@@ -110,6 +108,13 @@ fn bound(histogram: &Histogram, idx: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::prometheus::number::Float;
+
+    fn json(histogram: &Histogram) -> String {
+        let mut out = Out::new(1 << 20);
+        out.histogram(histogram);
+        String::from_utf8(out.done().expect("short")).expect("text")
+    }
 
     fn of(schema: i32, offset: i32, counts: &[f64]) -> Histogram {
         Histogram {
@@ -142,7 +147,7 @@ mod tests {
         check(
             &of(-4, 64, &[1.0]),
             r#"{"count":"1","sum":"0","buckets":[[0,"1.157920892373162e+77","1.7976931348623157e+308","1"]]}"#
-                .replace("1.157920892373162e+77", &float(libm::exp2(1_008.0)))
+                .replace("1.157920892373162e+77", &Float(libm::exp2(1_008.0)).to_string())
                 .as_str(),
         );
     }

@@ -128,10 +128,10 @@ fn written(found: BTreeMap<Labels, Vec<Exemplar<()>>>) -> Result<Answer, Refusal
 }
 
 fn one(exemplar: Exemplar<()>) -> Result<One, Refusal> {
-    let timestamp = RawValue::from_string(number::instant(exemplar.unix_ms));
+    let timestamp = RawValue::from_string(number::Seconds(exemplar.unix_ms).to_string());
     Ok(One {
         labels: exemplar.labels.into_iter().collect(),
-        value: number::float(exemplar.value),
+        value: number::Float(exemplar.value).to_string(),
         timestamp: timestamp.map_err(|error| Refusal::new(Kind::Internal, error.to_string()))?,
     })
 }

@@ -100,7 +100,7 @@ fn written(newest: &BTreeMap<Labels, (i64, f64)>, bytes_max: u64) -> Result<Stri
             text.push_str("instance=\"\",");
         }
         text.pop();
-        text.push_str(&format!("}} {} {at}\n", number::float(*value)));
+        text.push_str(&format!("}} {} {at}\n", number::Float(*value)));
         before = Some(name);
         if text.len() as u64 > bytes_max {
             let told = format!("the answer has over {bytes_max} bytes; ask for fewer series");

@@ -1,40 +1,48 @@
-//! Numbers as Prometheus writes them.
+//! Numbers as Prometheus writes them, straight into the text around them.
 
-/// As Go's `strconv` at its shortest: `1`, `0.5`, `1e+21`, `5e-07`, `NaN`, `+Inf`.
-pub(super) fn float(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
+use std::fmt::{self, Display, Formatter};
+
+/// A number as Go's `strconv` at its shortest: `1`, `0.5`, `1e+21`, `5e-07`, `NaN`, `+Inf`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Float(pub(super) f64);
+
+impl Display for Float {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(value) = *self;
+        let size = value.abs();
+        match value {
+            _ if value.is_nan() => f.write_str("NaN"),
+            f64::INFINITY => f.write_str("+Inf"),
+            f64::NEG_INFINITY => f.write_str("-Inf"),
+            _ if size != 0.0 && !(1e-6..1e21).contains(&size) => with_exponent(value, f),
+            _ => write!(f, "{value}"),
+        }
     }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let size = value.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        return with_exponent(value);
-    }
-    format!("{value}")
 }
 
 /// Rust writes `1.5e-7` where Go writes `1.5e-07`.
-fn with_exponent(value: f64) -> String {
+fn with_exponent(value: f64, f: &mut Formatter<'_>) -> fmt::Result {
     let text = format!("{value:e}");
-    let Some((digits, exponent)) = text.split_once('e') else {
-        return text;
-    };
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, exponent) = match exponent.strip_prefix('-') {
         Some(exponent) => ('-', exponent),
         None => ('+', exponent),
     };
-    format!("{digits}e{sign}{exponent:0>2}")
+    write!(f, "{digits}e{sign}{exponent:0>2}")
 }
 
-/// An instant as seconds since 1970, with milliseconds if there are some.
-pub(super) fn instant(unix_ms: i64) -> String {
-    let sign = if unix_ms < 0 { "-" } else { "" };
-    let ms = unix_ms.unsigned_abs();
-    match (ms / 1_000, ms % 1_000) {
-        (seconds, 0) => format!("{sign}{seconds}"),
-        (seconds, rest) => format!("{sign}{seconds}.{rest:03}"),
+/// An instant in unix ms as seconds since 1970, with milliseconds if there are some.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seconds(pub(super) i64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let ms = self.0.unsigned_abs();
+        match (ms / 1_000, ms % 1_000) {
+            (seconds, 0) => write!(f, "{sign}{seconds}"),
+            (seconds, rest) => write!(f, "{sign}{seconds}.{rest:03}"),
+        }
     }
 }
 
@@ -59,7 +67,7 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
         ] {
-            assert_eq!(float(value), text);
+            assert_eq!(Float(value).to_string(), text);
         }
     }
 
@@ -72,7 +80,7 @@ mod tests {
             (-500, "-0.500"),
             (1_435_781_451_781, "1435781451.781"),
         ] {
-            assert_eq!(instant(ms), text);
+            assert_eq!(Seconds(ms).to_string(), text);
         }
     }
 }

@@ -1,8 +1,11 @@
 //! JSON that is written piece by piece, so that a long answer is given up before it is made.
 
+use std::fmt::Arguments;
+use std::io::Write;
+
 use ::metrics::Labels;
 
-use super::number::{float, instant};
+use super::number::{Float, Seconds};
 use crate::refusal::{Kind, Refusal};
 
 /// JSON under way.
@@ -29,17 +32,22 @@ impl Out {
         self.bytes.extend_from_slice(json.as_bytes());
     }
 
+    pub(super) fn put(&mut self, json: Arguments<'_>) {
+        // Memory takes whatever is written into it.
+        let _written = self.bytes.write_fmt(json);
+    }
+
     pub(super) fn text(&mut self, text: &str) {
-        self.raw(&serde_json::Value::from(text).to_string());
+        self.put(format_args!("{}", serde_json::Value::from(text)));
     }
 
     /// A number as text: JSON has no `NaN`, and a client reads all digits.
     pub(super) fn float(&mut self, value: f64) {
-        self.raw(&format!("\"{}\"", float(value)));
+        self.put(format_args!("\"{}\"", Float(value)));
     }
 
     pub(super) fn point(&mut self, at_unix_ms: i64, value: impl FnOnce(&mut Self)) {
-        self.raw(&format!("[{},", instant(at_unix_ms)));
+        self.put(format_args!("[{},", Seconds(at_unix_ms)));
         value(self);
         self.raw("]");
     }

@@ -12,7 +12,7 @@ use super::number;
 pub(super) fn of(expr: &Expr) -> Value {
     match &expr.kind {
         ExprKind::Number { value, .. } => {
-            json!({ "type": "numberLiteral", "val": number::float(*value) })
+            json!({ "type": "numberLiteral", "val": number::Float(*value).to_string() })
         }
         ExprKind::Text(text) => json!({ "type": "stringLiteral", "val": text }),
         ExprKind::Selector(selector) => with_time(

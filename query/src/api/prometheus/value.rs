@@ -2,7 +2,6 @@
 
 use ::metrics::promql::{Sample, Series, Value};
 
-use super::buckets;
 use super::out::Out;
 use crate::refusal::Refusal;
 
@@ -26,7 +25,7 @@ pub(super) fn written(
         Value::Vector(_) => "vector",
         Value::Matrix(_) => "matrix",
     };
-    out.raw(&format!("{{\"resultType\":\"{kind}\",\"result\":"));
+    out.put(format_args!("{{\"resultType\":\"{kind}\",\"result\":"));
     match value {
         Value::Scalar { at_unix_ms, value } => out.point(*at_unix_ms, |out| out.float(*value)),
         Value::String { at_unix_ms, value } => out.point(*at_unix_ms, |out| out.text(value)),
@@ -56,9 +55,7 @@ impl Out {
             }
             ::metrics::Value::Histogram(histogram) => {
                 self.raw(",\"histogram\":");
-                self.point(sample.at_unix_ms, |out| {
-                    out.raw(&buckets::json(histogram));
-                });
+                self.point(sample.at_unix_ms, |out| out.histogram(histogram));
             }
         }
         self.raw("}");
@@ -78,7 +75,7 @@ impl Out {
         if !series.points.histograms.is_empty() {
             self.raw(",\"histograms\":");
             self.list(&series.points.histograms, |out, (at, histogram)| {
-                out.point(*at, |out| out.raw(&buckets::json(histogram)));
+                out.point(*at, |out| out.histogram(histogram));
                 Ok(())
             })?;
         }
@@ -99,7 +96,7 @@ impl Out {
             },
             "samples": { "totalQueryableSamples": n_samples, "peakSamples": n_samples },
         });
-        self.raw(&format!(",\"stats\":{json}"));
+        self.put(format_args!(",\"stats\":{json}"));
     }
 }
 
