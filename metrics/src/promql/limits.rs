@@ -51,7 +51,7 @@ pub struct EngineConfig {
     pub lookback: Duration,
     /// Default 30 s.
     pub timeout: Duration,
-    /// Samples that are looked at, for each step again. Default 50 000 000.
+    /// Samples that are read. Default 50 000 000.
     pub samples_max: u64,
     /// Bytes of samples that are held at once. Default 64 MiB.
     pub memory_bytes_max: u64,

@@ -56,16 +56,10 @@ impl Work {
         self.n_samples.get()
     }
 
-    /// `n` more samples are looked at.
+    /// `n` more samples are looked at, perhaps not for the first time: how many may be read is bounded where they are, and this by time.
     pub(super) fn samples(&self, n: usize) -> Result<(), PromqlError> {
         let n = n as u64;
-        let sum = self.n_samples.get().saturating_add(n);
-        self.n_samples.set(sum);
-        if sum > self.bounds.samples_max {
-            return Err(PromqlError::TooManySamples {
-                samples_max: self.bounds.samples_max,
-            });
-        }
+        self.n_samples.set(self.n_samples.get().saturating_add(n));
         self.operations(n)
     }
 

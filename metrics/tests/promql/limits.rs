@@ -53,7 +53,10 @@ fn a_query_that_is_too_dear_is_refused_by_what_it_costs() {
             Some(50_050)
         );
 
-        // what is read, and what is looked at again and again
+        // looking at them again and again is bounded by time
+        let again = range(&whole, "max_over_time(load[100s])", 1_000, plain).await;
+        assert!(again.is_ok_and(|n_samples| n_samples > 4_000_000));
+
         let few = QueryOptions {
             samples_max: Some(40_000),
             ..plain
@@ -68,16 +71,6 @@ fn a_query_that_is_too_dear_is_refused_by_what_it_costs() {
             ),
             "{refused:?}"
         );
-        let more = QueryOptions {
-            samples_max: Some(100_000),
-            ..plain
-        };
-        let refused = range(&whole, "max_over_time(load[100s])", 1_000, more).await;
-        assert!(
-            matches!(refused, Err(PromqlError::TooManySamples { .. })),
-            "{refused:?}"
-        );
-
         // 50 000 samples of 16 bytes, then 50 lines of 1 001 places
         let small = |bytes| {
             engine(EngineConfig {
