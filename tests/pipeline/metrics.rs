@@ -1,0 +1,117 @@
+//! OTLP metrics as their users have them: the real SDK for Python sends them over gRPC and HTTP, cumulative and as deltas, and they are asked for by
+//! PromQL within a second.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use harness::Tracewell;
+use serde_json::Value;
+use tokio::process::Command;
+
+/// Points are found within this after their OK.
+const SEEN_MAX: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn metrics_of_the_python_sdk_over_grpc_are_found() -> Result<()> {
+    sent_metrics_are_found("grpc", |server| server.grpc_url()).await
+}
+
+#[tokio::test]
+async fn metrics_of_the_python_sdk_over_http_are_found() -> Result<()> {
+    sent_metrics_are_found("http", |server| server.http_url()).await
+}
+
+async fn sent_metrics_are_found(protocol: &str, url: impl Fn(&Tracewell) -> String) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Tracewell::new(folder.path(), &[])?;
+    server.start().await?;
+    for temporality in ["cumulative", "delta"] {
+        run_sdk(&[protocol, &url(&server), temporality]).await?;
+        found(&server, &format!("{protocol}-{temporality}")).await?;
+    }
+    let accepted = "tracewell_collector_points_accepted_total";
+    // five metrics in each of three exports, and in the last one on shutdown: all of them, or what is no delta
+    ensure!(
+        server.metric(accepted, &[]).await? >= 30.0,
+        "too few points"
+    );
+    let rejected = "tracewell_collector_points_rejected_total";
+    ensure!(
+        server.metric(rejected, &[]).await? == 0.0,
+        "some were rejected"
+    );
+    Ok(())
+}
+
+/// Asks for what the SDK has counted.
+async fn found(server: &Tracewell, instance: &str) -> Result<()> {
+    let answered = now();
+    let of = format!("instance=\"{instance}\"");
+    for (query, expected) in [
+        (
+            format!("orders_total{{{of},job=\"shop\",kind=\"book\",express=\"true\"}}"),
+            10.0,
+        ),
+        (format!("queue_length{{{of},host_name=\"a-host\"}}"), 5.0),
+        (format!("temperature_celsius{{{of},room=\"grün ✓\"}}"), 21.5),
+        (format!("bounded_seconds_count{{{of}}}"), 3.0),
+        (format!("bounded_seconds_sum{{{of}}}"), 10.0),
+        (
+            format!(
+                "bounded_seconds_bucket{{{of},le=\"5.0\"}} or bounded_seconds_bucket{{{of},le=\"5\"}}"
+            ),
+            2.0,
+        ),
+        (format!("histogram_count(native_seconds{{{of}}})"), 3.0),
+        (format!("histogram_sum(native_seconds{{{of}}})"), 10.0),
+        (format!("target_info{{{of},build=\"7\"}}"), 1.0),
+    ] {
+        let mut value = None;
+        while value != Some(expected) {
+            ensure!(
+                answered.elapsed() < SEEN_MAX,
+                "{query} is {value:?}, not {expected}, after {SEEN_MAX:?}"
+            );
+            value = instant(server, &query).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The only value of an instant query now.
+async fn instant(server: &Tracewell, query: &str) -> Result<Option<f64>> {
+    let url = format!("{}/api/v1/query", server.query_url());
+    let request = server.http_client().get(url).query(&[("query", query)]);
+    let body: Value = request.send().await?.json().await?;
+    ensure!(body["status"] == "success", "{query}: {body}");
+    let result = body["data"]["result"].as_array().context("a vector")?;
+    ensure!(result.len() <= 1, "{query}: {body}");
+    let value = result.first().and_then(|one| one["value"][1].as_str());
+    Ok(value.map(str::parse).transpose()?)
+}
+
+async fn run_sdk(arguments: &[&str]) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("../target/sdk/python/bin/python");
+    let output = Command::new(python)
+        .arg(root.join("pipeline/python/send_metrics.py"))
+        .args(arguments)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("the SDK could not be run; `make test-pipeline` sets it up")?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{told}");
+    // the SDK logs what it could not send, and goes on
+    ensure!(told.is_empty(), "{told}");
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the promise under test is one of real time"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
