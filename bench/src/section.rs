@@ -2,6 +2,7 @@
 
 mod collector;
 mod disk;
+mod map;
 mod overload;
 mod query;
 mod regroup;
@@ -32,6 +33,8 @@ pub enum Section {
     Disk,
     /// Traces by id and by search.
     Query,
+    /// The service map, from rows to places.
+    Map,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -70,13 +73,14 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Walk,
         Self::Regroup,
         Self::Collector,
         Self::Shard,
         Self::Disk,
         Self::Query,
+        Self::Map,
         Self::Whole,
         Self::Overload,
     ];
@@ -93,6 +97,7 @@ impl Section {
             Self::Shard => shard::run(settings),
             Self::Disk => disk::run(settings),
             Self::Query => query::run(settings),
+            Self::Map => map::run(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }

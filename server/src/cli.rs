@@ -1,12 +1,15 @@
 //! The command line: what a person types, and which part answers it. Data goes to stdout, everything else to stderr.
 
 mod agent;
+mod columns;
 mod configuration;
 mod import;
+mod map;
 mod print;
 mod query;
 mod remote;
 mod serve;
+mod services;
 mod tail;
 mod trace;
 mod tree;
@@ -35,6 +38,8 @@ const EXAMPLES: &str = "Examples:
   tracewell agent                            on each host: its CPU, memory, disks, containers
   tracewell trace 83a9efd15c1c98a977e0711cc93ee28b
   tracewell tail --service checkout          traces as they come
+  tracewell services --sort errors           rate, errors and durations of each
+  tracewell map --only problems              who calls whom
   tracewell query 'sum(rate(traces_span_metrics_calls_total[5m]))'
   tracewell import trace.json requests.pb    OTLP JSON, OTLP protobuf or Jaeger JSON
   tracewell config check                     what is wrong with tracewell.toml
@@ -88,6 +93,12 @@ enum Verb {
         /// Trace id: 1 to 32 hex digits
         id: String,
     },
+    /// List services with their rate, errors and durations
+    #[command(after_help = services::EXAMPLES)]
+    Services(services::Which),
+    /// Show who calls whom
+    #[command(after_help = map::EXAMPLES)]
+    Map(map::Which),
     /// Ask for metrics in PromQL, at an instant or over a range
     #[command(after_help = query::EXAMPLES)]
     Query(query::Question),
@@ -145,6 +156,16 @@ pub fn main() -> Exit {
         Verb::Trace { id } => remote::run(trace::show(
             &cli.common.url,
             &id,
+            print::format(cli.common.output),
+        )),
+        Verb::Services(which) => remote::run(services::list(
+            &cli.common.url,
+            &which,
+            print::format(cli.common.output),
+        )),
+        Verb::Map(which) => remote::run(map::show(
+            &cli.common.url,
+            &which,
             print::format(cli.common.output),
         )),
         Verb::Query(question) => remote::run(query::ask(
