@@ -305,8 +305,8 @@ impl App {
             query,
         } = self.addresses;
         format!(
-            "ready\n  OTLP gRPC  {otlp_grpc}\n  OTLP HTTP  {otlp_http}\n  queries    http://{query}  (Jaeger v1 and v3, /metrics)\n  \
-             data       {}\n  auth       off, loopback only\n  no data yet? point an OpenTelemetry SDK at {otlp_grpc}, or tracewell import FILE",
+            "ready\n  OTLP gRPC  {otlp_grpc}\n  OTLP HTTP  {otlp_http}\n  queries    http://{query}  (Jaeger, Prometheus, /metrics)\n  \
+             data       {}\n  auth       off, loopback only\n  no data yet? point an OpenTelemetry SDK at {otlp_grpc}, run tracewell agent, or tracewell import FILE",
             self.data_dir.display()
         )
     }

@@ -101,8 +101,9 @@ async fn page(State(status): State<Status>) -> Html<String> {
          export OTEL_EXPORTER_OTLP_ENDPOINT=http://{otlp_http} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf   # HTTP</pre>\
          <h2>Received since the start of this log</h2><table>{received}</table>\
          <h2>Find</h2><pre>curl http://{query}/api/services\ncurl 'http://{query}/api/traces?service=NAME&amp;limit=5'\n\
-         tracewell trace ID --url http://{query}\ntracewell tail --url http://{query}</pre>\
-         <p><a href=\"/metrics\">metrics</a> · <a href=\"/-/ready\">readiness</a> · Grafana and Jaeger UI: a Jaeger data source at http://{query}</p></body></html>"
+         tracewell trace ID --url http://{query}\ntracewell services --url http://{query}\n\
+         tracewell query 'sum by (service_name) (rate(traces_span_metrics_calls_total[5m]))' --url http://{query}</pre>\
+         <p><a href=\"/metrics\">metrics</a> · <a href=\"/-/ready\">readiness</a> · Grafana: a Jaeger data source at http://{query}, a Prometheus one at http://{query}/prometheus</p></body></html>"
     ))
 }
 
