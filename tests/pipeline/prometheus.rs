@@ -256,6 +256,48 @@ async fn a_prometheus_that_writes_to_us_and_we_answer_alike() -> Result<()> {
     Ok(())
 }
 
+/// Samples of everything that was scraped, as they are, from the begin.
+const EVERYTHING: &str = "{job=~\".+\"}[10m]";
+const KILLS: usize = 3;
+
+#[tokio::test]
+async fn what_a_prometheus_kept_for_a_killed_server_is_all_there() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Tracewell::new(folder.path(), &[])?;
+    server.start().await?;
+    let ours = server.query_url();
+    let scraper = Scraper::start(&folder.path().join("prometheus"), &server.http_url(), &ours)?;
+    for _ in 0..KILLS {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        server.kill()?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        server.start().await?;
+    }
+    let (http, theirs) = (server.http_client(), scraper.url());
+    let killed_at = ask(http, &theirs, "query", &[("query", "time()")]).await?;
+    let killed_at: f64 = killed_at["result"][1].as_str().context("a time")?.parse()?;
+    let newest = until("what was kept", Duration::from_secs(60), async || {
+        let newest = value(&server, "min(timestamp(up))").await?;
+        Ok(newest.filter(|at| *at > killed_at + 5.0))
+    })
+    .await?;
+    let parameters = [
+        ("query", EVERYTHING),
+        ("time", &format!("{:.3}", newest - 1.5)),
+    ];
+    let found = ask(http, &ours, "query", &parameters).await?;
+    let expected = ask(http, &theirs, "query", &parameters).await?;
+    same(&found["result"], &expected["result"])?;
+    let n_samples = |data: &Value| -> usize {
+        let rows = data["result"].as_array().into_iter().flatten();
+        rows.filter_map(|row| row["values"].as_array())
+            .map(Vec::len)
+            .sum()
+    };
+    ensure!(n_samples(&found) > 5_000, "{} samples", n_samples(&found));
+    Ok(())
+}
+
 /// Series are compared whatever their order, values to nine digits.
 fn same(found: &Value, expected: &Value) -> Result<()> {
     let rows = |value: &Value| -> Result<Vec<(String, Value)>> {
