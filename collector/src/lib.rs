@@ -22,7 +22,12 @@ mod receive;
 mod remote_write;
 mod route;
 
+use std::fmt::Display;
+
 use bus::Log;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Body;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +56,16 @@ impl<L: Log> Collector<L> {
         let (limits, metrics) = (self.limits(), self.metrics());
         let served = listen::serve(listener, limits, metrics, &stop, respond);
         tokio::join!(served, self.drain_on(&stop));
+    }
+
+    /// Answers one request as [`Collector::serve_http`] does, which came in at another port.
+    pub async fn respond_http<B>(&self, request: http::Request<B>) -> http::Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Display,
+    {
+        let Ok(response) = otlp_http::respond(self.clone(), request).await;
+        response
     }
 
     async fn drain_on(&self, stop: &CancellationToken) {

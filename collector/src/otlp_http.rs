@@ -1,13 +1,14 @@
 //! OTLP over HTTP: protobuf and JSON, answered in the type of the request. Remote write, health and metrics of the process are on the same port.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::time::Duration;
 
 use bus::Log;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Collector;
@@ -24,10 +25,14 @@ const UNWANTED_FACTOR: u64 = 4;
 const UNWANTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Answers one request.
-pub(crate) async fn respond<L: Log>(
+pub(crate) async fn respond<L: Log, B>(
     collector: Collector<L>,
-    request: Request<Incoming>,
-) -> Result<Response<HttpBody>, Infallible> {
+    request: Request<B>,
+) -> Result<Response<HttpBody>, Infallible>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     let (head, mut body) = request.into_parts();
     let mut response = match head.uri.path() {
         "/v1/traces" => export(&collector, Signal::Traces, &head, &mut body).await,
@@ -48,11 +53,15 @@ pub(crate) async fn respond<L: Log>(
 
 /// Reads on to the end of a body that was refused, within reason, and says whether it came. A sender over HTTP/1 that is still writing when the
 /// connection closes sees a reset instead of its answer, and sends all of it again. HTTP/2 ends the stream alone.
-async fn read_out<L: Log>(
+async fn read_out<L: Log, B>(
     collector: &Collector<L>,
     response: &Response<HttpBody>,
-    body: &mut Incoming,
-) -> bool {
+    body: &mut B,
+) -> bool
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     if body.is_end_stream() {
         return true;
     }
@@ -68,12 +77,16 @@ async fn read_out<L: Log>(
     discard(body, unwanted).await
 }
 
-async fn export<L: Log>(
+async fn export<L: Log, B>(
     collector: &Collector<L>,
     signal: Signal,
     head: &Parts,
-    body: &mut Incoming,
-) -> Response<HttpBody> {
+    body: &mut B,
+) -> Response<HttpBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     let started = collector.clock().monotonic();
     let format = format_of(&head.headers).unwrap_or(Format::Json);
     let outcome = match read(collector, signal, head, body).await {
@@ -84,12 +97,16 @@ async fn export<L: Log>(
     answer::http(&outcome, signal, format)
 }
 
-async fn read<L: Log>(
+async fn read<L: Log, B>(
     collector: &Collector<L>,
     signal: Signal,
     head: &Parts,
-    body: &mut Incoming,
-) -> Result<Arrival, Refusal> {
+    body: &mut B,
+) -> Result<Arrival, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     check_verb(&head.method)?;
     collector.check_open()?;
     collector.check_headers(&head.headers)?;

@@ -1,10 +1,13 @@
 //! Prometheus remote write 1.0 on `/api/v1/write`: protobuf in one snappy block, answered in plain text. Remote write 2.0 is refused by its content type,
 //! so that a sender falls back to 1.0.
 
+use std::fmt::Display;
+
 use bus::Log;
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response, header};
-use hyper::body::Incoming;
+use hyper::body::Body;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Collector;
@@ -21,11 +24,15 @@ pub(crate) const PATH: &str = "/api/v1/write";
 const MESSAGE: &[u8] = b"prometheus.WriteRequest";
 
 /// Answers one request.
-pub(crate) async fn write<L: Log>(
+pub(crate) async fn write<L: Log, B>(
     collector: &Collector<L>,
     head: &Parts,
-    body: &mut Incoming,
-) -> Response<HttpBody> {
+    body: &mut B,
+) -> Response<HttpBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     let started = collector.clock().monotonic();
     let outcome = match read(collector, head, body).await {
         Ok(arrival) => collector.receive(arrival).await,
@@ -36,11 +43,15 @@ pub(crate) async fn write<L: Log>(
     answer::remote_write(&outcome)
 }
 
-async fn read<L: Log>(
+async fn read<L: Log, B>(
     collector: &Collector<L>,
     head: &Parts,
-    body: &mut Incoming,
-) -> Result<Arrival, Refusal> {
+    body: &mut B,
+) -> Result<Arrival, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     check_verb(&head.method)?;
     collector.check_open()?;
     collector.check_headers(&head.headers)?;

@@ -28,6 +28,7 @@ use crate::live::LocalLive;
 use crate::memory;
 use crate::readiness::Readiness;
 use crate::status::{self, Addresses, Status};
+use crate::writes;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +203,7 @@ impl App {
         };
         let doors = status::router(status)
             .merge(import::router(collector.clone()))
+            .merge(writes::router(collector.clone()))
             .merge(query::router(query));
 
         let mut app = Self {

@@ -13,3 +13,4 @@ mod logging;
 mod memory;
 mod readiness;
 mod status;
+mod writes;

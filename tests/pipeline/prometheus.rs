@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::{Tracewell, otlp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use scraper::{Scraper, promtool};
 
@@ -266,7 +266,11 @@ async fn what_a_prometheus_kept_for_a_killed_server_is_all_there() -> Result<()>
     let mut server = Tracewell::new(folder.path(), &[])?;
     server.start().await?;
     let ours = server.query_url();
-    let scraper = Scraper::start(&folder.path().join("prometheus"), &server.http_url(), &ours)?;
+    let scraper = Scraper::start(
+        &folder.path().join("prometheus"),
+        &format!("{ours}/prometheus"),
+        &ours,
+    )?;
     for _ in 0..KILLS {
         tokio::time::sleep(Duration::from_secs(4)).await;
         server.kill()?;
@@ -346,6 +350,58 @@ fn alike(a: &Value, b: &Value) -> bool {
         }
         _ => a == b,
     }
+}
+
+#[tokio::test]
+async fn the_query_port_takes_metrics_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Tracewell::new(folder.path(), &[])?;
+    server.start().await?;
+    let now_s = ask(
+        server.http_client(),
+        &server.query_url(),
+        "query",
+        &[("query", "time()")],
+    )
+    .await?;
+    let now_s: f64 = now_s["result"][1].as_str().context("a time")?.parse()?;
+    for (n, path) in (1..).zip([
+        "/api/v1/otlp/v1/metrics",
+        "/prometheus/api/v1/otlp/v1/metrics",
+    ]) {
+        let point = json!({ "timeUnixNano": format!("{}000000000", now_s.floor()), "asDouble": n });
+        let metric = json!({ "name": format!("heat_{n}"), "gauge": { "dataPoints": [point] } });
+        let body = json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [metric] }] }] });
+        let url = format!("{}{path}", server.query_url());
+        let answer = server.http_client().post(url).json(&body).send().await?;
+        ensure!(answer.status() == 200, "{path}: {}", answer.status());
+        until(path, Duration::from_secs(2), async || {
+            Ok(value(&server, &format!("heat_{n}"))
+                .await?
+                .filter(|value| *value == f64::from(n)))
+        })
+        .await?;
+    }
+    for path in ["/api/v1/write", "/prometheus/api/v1/write"] {
+        let url = format!("{}{path}", server.query_url());
+        let empty = server
+            .http_client()
+            .post(&url)
+            .header("content-encoding", "snappy")
+            .body("\0");
+        ensure!(empty.send().await?.status() == 204, "{path}");
+        let garbage = server
+            .http_client()
+            .post(&url)
+            .header("content-encoding", "snappy")
+            .body("x");
+        ensure!(garbage.send().await?.status() == 400, "{path}");
+        ensure!(
+            server.http_client().get(&url).send().await?.status() == 405,
+            "{path}"
+        );
+    }
+    Ok(())
 }
 
 #[tokio::test]

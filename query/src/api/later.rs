@@ -8,11 +8,10 @@ use crate::refusal::{Kind, Refusal};
 const DEEP: &str =
     "deep dependencies are a later piece and are not served yet; /api/dependencies is";
 const TEMPO: &str = "the Tempo API and TraceQL are a later piece and are not served yet";
-const WRITE: &str = "metrics are written to the port of OTLP over HTTP (4318): POST /api/v1/write and /v1/metrics there";
 const PROMETHEUS: &str = "of the Prometheus API this server has queries, names and status: it scrapes nothing, and is not read or administered by this API";
 
 /// Beginnings of paths, the first that fits counts. `/jaeger` before them is taken away.
-const REASONS: [(&str, &str); 23] = [
+const REASONS: [(&str, &str); 19] = [
     ("/api/deep-dependencies", DEEP),
     (
         "/api/tracewell/v1/receipts",
@@ -41,11 +40,7 @@ const REASONS: [(&str, &str); 23] = [
     ("/api/v2/", TEMPO),
     ("/api/status/", TEMPO),
     ("/api/overrides", "overrides are not served"),
-    ("/prometheus/api/v1/write", WRITE),
-    ("/prometheus/api/v1/otlp", WRITE),
     ("/prometheus", PROMETHEUS),
-    ("/api/v1/write", WRITE),
-    ("/api/v1/otlp", WRITE),
     ("/api/v1/", PROMETHEUS),
     ("/federate", PROMETHEUS),
     (

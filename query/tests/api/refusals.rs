@@ -208,11 +208,6 @@ async fn apis_that_are_not_there_say_so_in_their_own_style() {
             "{path}"
         );
     }
-    for path in ["/api/v1/write", "/prometheus/api/v1/otlp/v1/metrics"] {
-        let answer = served.post(path, String::new()).await;
-        assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.text.contains("(4318)"), "{path}: {}", answer.text);
-    }
     for path in ["/api/v1/read", "/prometheus/api/v1/admin/tsdb/snapshot"] {
         let expected = json!({ "status": "error", "errorType": "not_found", "error": "of the Prometheus API this server has queries, names and status: it scrapes nothing, and is not read or administered by this API" });
         assert_eq!(served.get(path).await.json(), expected, "{path}");
