@@ -11,6 +11,7 @@ mod remote;
 mod serve;
 mod services;
 mod tail;
+mod top;
 mod trace;
 mod tree;
 
@@ -41,6 +42,7 @@ const EXAMPLES: &str = "Examples:
   tracewell services --sort errors           rate, errors and durations of each
   tracewell map --only problems              who calls whom
   tracewell query 'sum(rate(traces_span_metrics_calls_total[5m]))'
+  tracewell top                              what flows through the server now
   tracewell import trace.json requests.pb    OTLP JSON, OTLP protobuf or Jaeger JSON
   tracewell config check                     what is wrong with tracewell.toml
   tracewell config print                     every setting with its source";
@@ -107,6 +109,9 @@ enum Verb {
         after_help = "Examples:\n  tracewell tail\n  tracewell tail --service checkout --tag http.response.status_code=500"
     )]
     Tail(tail::Which),
+    /// Show what flows through the server now, and its busiest services
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::Which),
     /// Send files to the server; spans keep their times
     #[command(
         after_help = "Examples:\n  tracewell import traces.json\n  tracewell import *.json.gz"
@@ -174,6 +179,11 @@ pub fn main() -> Exit {
             print::format(cli.common.output),
         )),
         Verb::Tail(which) => remote::run(tail::follow(
+            &cli.common.url,
+            &which,
+            print::format(cli.common.output),
+        )),
+        Verb::Top(which) => remote::run(top::watch(
             &cli.common.url,
             &which,
             print::format(cli.common.output),
