@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod infra;
 mod kill;
+mod map;
 mod metrics;
 mod program;
 mod prometheus;

@@ -28,8 +28,16 @@ pub(crate) struct View {
     pub(crate) tenant: Tenant,
     /// By what entities are put together.
     pub(crate) group: &'static str,
-    /// What else was chosen; empty for the whole map.
+    /// Clusters that are open; empty if none is. Such a map begins where the whole one stands.
+    pub(crate) expand: String,
+    /// What is left out; empty if nothing is. Such a map is small and stands by itself.
     pub(crate) filter: String,
+}
+
+impl View {
+    fn is_whole(&self) -> bool {
+        self.expand.is_empty() && self.filter.is_empty()
+    }
 }
 
 /// The last layout of a view.
@@ -67,13 +75,17 @@ impl Shelf {
         {
             return Ok(known.layout.clone());
         }
-        let mut stored = self.stored(&view, now_unix_ms).await;
+        let mut stored = if view.filter.is_empty() {
+            self.stored(&view, now_unix_ms).await
+        } else {
+            Stored::default()
+        };
         let previous: Spots = match &known {
             Some(known) => known.layout.spots.clone(),
             None => stored.spots(),
         };
         let layout = off_thread(move || Ok(lay_out(&sketch, &previous))).await?;
-        if view.filter.is_empty() {
+        if view.is_whole() {
             stored.note(&layout.spots, now_unix_ms);
             self.store(&view, &stored).await;
         }

@@ -81,7 +81,7 @@ impl Asked {
         self.only != Only::All || !self.q.is_empty() || !self.focus.is_empty()
     }
 
-    /// Which layout this is a sight of. What is folded or opened is one view with the whole map: things stay where they are.
+    /// Which layout this is a sight of.
     pub(super) fn view(&self, tenant: &Tenant) -> View {
         let filter = if self.is_filtered() {
             format!(
@@ -91,9 +91,11 @@ impl Asked {
         } else {
             String::new()
         };
+        let expand: Vec<&str> = self.expand.iter().map(String::as_str).collect();
         View {
             tenant: tenant.clone(),
             group: word(self.group),
+            expand: expand.join(","),
             filter,
         }
     }
