@@ -55,6 +55,8 @@ pub(crate) struct Inner {
 pub struct SelectOptions {
     /// Of series that came as windows also all that is retained from before the range: their raw value is the sum of it.
     pub all_windows: bool,
+    /// Nothing of series that came as samples.
+    pub windows_only: bool,
     /// Points that are read at most.
     pub samples_max: u64,
 }
@@ -63,6 +65,7 @@ impl Default for SelectOptions {
     fn default() -> Self {
         Self {
             all_windows: false,
+            windows_only: false,
             samples_max: SAMPLES_MAX,
         }
     }
@@ -254,6 +257,14 @@ impl MetricsStore {
         self.inner.n_source_partitions
     }
 
+    /// Time of the oldest point in a tenant's blocks; none if there is no block.
+    #[must_use]
+    pub fn oldest_unix_ms(&self, tenant: &Tenant) -> Option<i64> {
+        let blocks = self.inner.catalog.read().of_tenant(tenant);
+        let oldest = blocks.iter().map(|block| block.meta.time_min_unix_ms);
+        oldest.min()
+    }
+
     /// Every series that all matchers agree with, with its points in (from, to], in order of labels; also under the names that other tools know.
     ///
     /// # Errors
@@ -286,7 +297,7 @@ impl MetricsStore {
         (from_unix_ms, to_unix_ms): (i64, i64),
         options: SelectOptions,
     ) -> Result<Vec<SeriesData>, SelectError> {
-        let ranges = Ranges::new(from_unix_ms, to_unix_ms, options.all_windows);
+        let ranges = Ranges::new(from_unix_ms, to_unix_ms, options);
         let snapshot = self.snapshot(tenant, matchers, ranges);
         let mut left = options.samples_max;
         let mut take = |n_points: u64| {
@@ -411,10 +422,14 @@ struct Ranges {
 }
 
 impl Ranges {
-    fn new(from: i64, to: i64, all_windows: bool) -> Self {
-        let windows_from = if all_windows { i64::MIN } else { from };
+    fn new(from: i64, to: i64, options: SelectOptions) -> Self {
+        let windows_from = if options.all_windows { i64::MIN } else { from };
+        let samples_from = if options.windows_only { to } else { from };
         Self {
-            samples: TimeRange { from, to },
+            samples: TimeRange {
+                from: samples_from,
+                to,
+            },
             windows: TimeRange {
                 from: windows_from,
                 to,
@@ -453,10 +468,13 @@ impl Wanted {
         let opened = Arc::clone(opened);
         leave_the_loop(move || {
             let index = &opened.index;
-            let (samples, windows): (Vec<u32>, Vec<u32>) = index
+            let (mut samples, windows): (Vec<u32>, Vec<u32>) = index
                 .select(&matchers)
                 .into_iter()
                 .partition(|series| index.kind(*series) == Kind::Samples);
+            if ranges.samples.from >= ranges.samples.to {
+                samples.clear();
+            }
             let points = |series: &[u32], range: TimeRange| -> u64 {
                 let chunks = series
                     .iter()

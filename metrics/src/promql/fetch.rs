@@ -3,6 +3,7 @@
 //! `rate` and its like read windows as they are; everything else reads a series of windows as the running sum that it is the raw value of.
 
 mod raw;
+mod reading;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,6 @@ use super::length::Frame;
 use super::limits::EngineConfig;
 use super::steps::Grid;
 use super::work::Bounds;
-use crate::block::read::leave_the_loop;
-use crate::store::SelectOptions;
 use crate::{Labels, Matcher, MetricsStore, Samples, Window};
 
 pub(super) use walk::WINDOW_AHEAD_MS;
@@ -108,47 +107,18 @@ pub(super) async fn fetch(
             }
             continue;
         }
-        let bytes_left = bounds.bytes_max.saturating_sub(data.bytes as u64);
-        let options = SelectOptions {
-            all_windows: wanted.used != Use::Windows,
-            samples_max: samples_left.min(bytes_left / SAMPLE_BYTES),
+        let reading = reading::Reading {
+            store,
+            tenant,
+            bounds,
+            samples_left,
+            bytes_left: bounds.bytes_max.saturating_sub(data.bytes as u64),
         };
-        let reading = store.select(tenant, &wanted.matchers, wanted.from, wanted.to, options);
-        let left = bounds.timeout.saturating_sub(bounds.begin.elapsed());
-        let read = tokio::time::timeout(left, reading).await;
-        let read = read.map_err(|_| PromqlError::Timeout {
-            after: bounds.timeout,
-        })?;
-        let read = read.map_err(|error| {
-            too_much(
-                error.into(),
-                bytes_left < samples_left.saturating_mul(SAMPLE_BYTES),
-                bounds,
-            )
-        })?;
-        let (used, from) = (wanted.used, wanted.from);
-        let made = leave_the_loop(move || raw::prepare(read, used, from)).await;
-        let made = made.map_err(|error| PromqlError::Unavailable(Box::new(error)))?;
+        let made = reading.read(&wanted).await?;
         samples_left = samples_left.saturating_sub(made.n_samples);
         data.bytes += made.bytes;
         data.series.insert(wanted.reader, Arc::new(made.series));
         done.push(wanted);
     }
     Ok(data)
-}
-
-/// Bytes of a float with its time.
-const SAMPLE_BYTES: u64 = 16;
-
-/// The store counts samples alone; it may be the memory for them that is short.
-fn too_much(error: PromqlError, is_memory: bool, bounds: &Bounds) -> PromqlError {
-    match error {
-        PromqlError::TooManySamples { .. } if is_memory => PromqlError::TooMuchMemory {
-            bytes_max: bounds.bytes_max,
-        },
-        PromqlError::TooManySamples { .. } => PromqlError::TooManySamples {
-            samples_max: bounds.samples_max,
-        },
-        other => other,
-    }
 }

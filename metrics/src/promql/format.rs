@@ -248,6 +248,8 @@ mod tests {
         check("-(a)+ 1e3 ^ .5", "-(a) + 1000 ^ 0.5");
         check("rate(a[1m]) # why", "rate(a[1m])");
         check("5m + Inf", "5m + +Inf");
+        check("1 - +Inf * -Inf", "1 - +Inf * -Inf");
+        check("+1 - -5m + --3 ^ -x", "1 - -5m + --3 ^ -x");
     }
 
     #[test]

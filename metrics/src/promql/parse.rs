@@ -158,6 +158,12 @@ impl Parser<'_> {
                 ),
             );
         }
+        if let ExprKind::Number { value, is_duration } = expr.kind {
+            // a signed number is a number, as in Prometheus: `+Inf` is how one is written
+            let value = if is_minus { -value } else { value };
+            let kind = ExprKind::Number { value, is_duration };
+            return self.node(start, Type::Scalar, kind);
+        }
         let expr = Box::new(expr);
         self.node(start, expr.ty, ExprKind::Unary { is_minus, expr })
     }

@@ -5,5 +5,6 @@ mod limits;
 mod notation;
 mod script;
 mod scripts;
+mod steps;
 mod windows;
 mod world;

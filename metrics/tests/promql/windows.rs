@@ -11,12 +11,16 @@ const BEGIN_MS: i64 = 1_700_000_000_000;
 
 /// Epochs of 10 s: in the n-th n + 1 spans of 0.1 s are counted.
 async fn epochs(world: &mut World, n_epochs: u64) {
+    epochs_every(world, n_epochs, 10_000).await;
+}
+
+async fn epochs_every(world: &mut World, n_epochs: u64, every_ms: i64) {
     for n in 0..n_epochs {
         let mut histogram = ExpHistogram::new();
         for _ in 0..=n {
             histogram.observe(0.1);
         }
-        let end_unix_ms = end_of(n);
+        let end_unix_ms = BEGIN_MS + every_ms * (i64::try_from(n).expect("few epochs") + 1);
         let labels = [("service_name", "shop"), ("span_name", "get")];
         let series = SeriesDelta {
             name: "tracewell_span_duration_seconds".to_owned(),
@@ -50,7 +54,7 @@ async fn epochs(world: &mut World, n_epochs: u64) {
             )
             .await;
     }
-    let last = end_of(n_epochs - 1);
+    let last = BEGIN_MS + every_ms * i64::try_from(n_epochs).expect("few epochs");
     for _ in 0..2_000 {
         let complete_to = world.store.complete_to().map(|to| to.unix_ms);
         if complete_to == Some(last) {
@@ -173,5 +177,23 @@ fn ranges_side_by_side_add_up_to_the_whole() {
             let sum: f64 = series[0].points.floats.iter().map(|(_, value)| value).sum();
             assert_eq!(sum, 465.0, "every {step_ms} ms");
         }
+    });
+}
+
+#[test]
+fn the_raw_value_reaches_back_over_all_that_is_retained() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    run(BEGIN_MS + 400 * DAY_MS, async |mut world| {
+        epochs_every(&mut world, 300, DAY_MS).await;
+        let engine = world.engine(Features::default());
+        let calls = "traces_span_metrics_calls_total";
+        let last = BEGIN_MS + 300 * DAY_MS;
+        assert_eq!(float(&engine, calls, last).await, Some(45_150.0));
+        assert_eq!(
+            float(&engine, calls, last - 200 * DAY_MS).await,
+            Some(5_050.0)
+        );
+        let since = format!("{calls} - {calls} offset 30d");
+        assert_eq!(float(&engine, &since, last).await, Some(8_565.0));
     });
 }

@@ -1,11 +1,12 @@
 //! Series as they come from the store made ready to be read: windows into running sums, stale markers out of ranges.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::native;
 use super::super::steps::{histogram_bytes, is_stale};
 use super::{Fetched, FetchedPoints, Use};
-use crate::{Histogram, Points, Samples, SeriesData, Value, Window};
+use crate::{Histogram, Labels, Points, Samples, SeriesData, Value, Window};
 
 pub(super) struct Prepared {
     pub(super) series: Vec<Fetched>,
@@ -13,7 +14,55 @@ pub(super) struct Prepared {
     pub(super) bytes: usize,
 }
 
-pub(super) fn prepare(read: Vec<SeriesData>, used: Use, from: i64) -> Prepared {
+/// Points of series.
+pub(super) fn n_points(read: &[SeriesData]) -> u64 {
+    let n = read.iter().map(|series| match &series.points {
+        Points::Windows(windows) => windows.len() as u64,
+        Points::Samples(samples) => (samples.floats.len() + samples.histograms.len()) as u64,
+    });
+    n.sum()
+}
+
+/// What series of windows had before a range.
+#[derive(Default)]
+pub(super) struct Bases(HashMap<Labels, Base>);
+
+#[derive(Debug, Default, Clone)]
+struct Base {
+    sum: f64,
+    histogram: Option<Histogram>,
+}
+
+impl Bases {
+    /// With older windows.
+    pub(super) fn with(mut self, read: Vec<SeriesData>) -> Self {
+        for series in read {
+            let Points::Windows(windows) = &series.points else {
+                continue;
+            };
+            let base = self.0.entry(series.labels).or_default();
+            windows.iter().for_each(|window| base.add(&window.value));
+        }
+        self
+    }
+}
+
+impl Base {
+    fn add(&mut self, value: &Value) {
+        match value {
+            Value::Float(value) => self.sum += value,
+            // Histograms that cannot be added begin anew.
+            Value::Histogram(added) => {
+                let sum = self.histogram.as_ref();
+                let sum = sum.and_then(|sum| native::add(sum, added).ok());
+                let sum = sum.map_or_else(|| Histogram::clone(added), |sum| sum.histogram);
+                self.histogram = Some(sum);
+            }
+        }
+    }
+}
+
+pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepared {
     let mut prepared = Prepared {
         series: Vec::with_capacity(read.len()),
         n_samples: 0,
@@ -28,7 +77,8 @@ pub(super) fn prepare(read: Vec<SeriesData>, used: Use, from: i64) -> Prepared {
             }
             Points::Windows(windows) => {
                 prepared.n_samples += windows.len() as u64;
-                FetchedPoints::Samples(running_sum(&windows, from))
+                let base = bases.0.get(&series.labels).cloned();
+                FetchedPoints::Samples(running_sum(&windows, base.unwrap_or_default()))
             }
             Points::Samples(mut samples) => {
                 prepared.n_samples += (samples.floats.len() + samples.histograms.len()) as u64;
@@ -66,36 +116,24 @@ fn window_bytes(window: &Window) -> usize {
     size_of::<Window>() + histogram
 }
 
-/// The raw value of a series of windows: at the end of each the sum of all that have ended by then. Only points behind `from` are made.
-fn running_sum(windows: &[Window], from: i64) -> Samples {
+/// The raw value of a series of windows: at the end of each the sum of all that have ended by then.
+fn running_sum(windows: &[Window], mut base: Base) -> Samples {
     let mut samples = Samples::default();
-    let mut sum = 0.0;
-    let mut histogram: Option<Histogram> = None;
     let mut windows = windows.iter().peekable();
     while let Some(window) = windows.next() {
         let at = window.end_unix_ms;
-        match &window.value {
-            Value::Float(value) => sum += value,
-            Value::Histogram(added) => add(&mut histogram, added),
-        }
-        let is_last_of_its_end = windows.peek().is_none_or(|next| next.end_unix_ms != at);
-        if at <= from || !is_last_of_its_end {
+        base.add(&window.value);
+        if windows.peek().is_some_and(|next| next.end_unix_ms == at) {
             continue;
         }
-        match (&window.value, &histogram) {
+        match (&window.value, &base.histogram) {
             (Value::Histogram(_), Some(histogram)) => {
                 samples.histograms.push((at, Arc::new(histogram.clone())));
             }
-            _ => samples.floats.push((at, sum)),
+            _ => samples.floats.push((at, base.sum)),
         }
     }
     samples
-}
-
-/// Histograms that cannot be added begin anew.
-fn add(to: &mut Option<Histogram>, added: &Histogram) {
-    let sum = to.as_ref().and_then(|sum| native::add(sum, added).ok());
-    *to = Some(sum.map_or_else(|| added.clone(), |sum| sum.histogram));
 }
 
 #[cfg(test)]
@@ -103,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_running_sum_counts_what_ended_before_the_range_too() {
+    fn a_running_sum_begins_with_what_ended_before_the_range() {
         let window = |start, end, value| Window {
             start_unix_ms: start,
             end_unix_ms: end,
@@ -115,7 +153,16 @@ mod tests {
             window(15, 20, 4.0),
             window(20, 30, 8.0),
         ];
-        assert_eq!(running_sum(&windows, 10).floats, [(20, 7.0), (30, 15.0)]);
-        assert_eq!(running_sum(&windows, i64::MIN).floats.len(), 3);
+        let floats = |base: Base| running_sum(&windows, base).floats;
+        assert_eq!(floats(Base::default()), [(10, 1.0), (20, 7.0), (30, 15.0)]);
+        let before = SeriesData {
+            labels: Labels::default(),
+            points: Points::Windows(vec![window(-10, 0, 5.0)]),
+        };
+        let bases = Bases::default()
+            .with(vec![before.clone()])
+            .with(vec![before]);
+        let base = bases.0.get(&Labels::default()).cloned();
+        assert_eq!(floats(base.unwrap_or_default())[0], (10, 11.0));
     }
 }

@@ -1,4 +1,4 @@
-//! Order of an instant vector. Range queries are always in order of labels, so there it does nothing.
+//! Order of an instant vector. Range queries are always in order of labels.
 
 use std::cmp::Ordering;
 
@@ -10,10 +10,13 @@ pub(in crate::promql) fn sorted(
     is_descending: bool,
     grid: Grid,
 ) -> Vec<Line> {
+    for line in &mut lines {
+        line.column.map_floats(|_, value| Some(value));
+    }
+    lines.retain(|line| !line.column.is_empty());
     if grid.n != 1 {
         return lines;
     }
-    lines.retain(|line| line.column.float(0).is_some());
     lines.sort_by(|a, b| {
         let value = |line: &Line| line.column.float(0).unwrap_or(f64::NAN);
         by_value(value(a), value(b), is_descending)
