@@ -4,6 +4,7 @@
 //! This is not random data: sizes, keys and repetition follow what instrumented web services send (about 505 B and 12 attributes a span).
 
 mod attributes;
+pub mod hosts;
 mod shop;
 mod tree;
 

@@ -23,6 +23,9 @@ enum Verb {
     /// Fill a shard with open traces and say what they hold
     #[command(hide = true)]
     OpenTraces { n_traces: u64 },
+    /// Fill a head with active series and say what they hold
+    #[command(hide = true)]
+    ActiveSeries { n_series: u64 },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -30,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     match cli.verb {
         Some(Verb::Load(plan)) => return bench::load::generate(plan),
         Some(Verb::OpenTraces { n_traces }) => return bench::section::open_traces(n_traces),
+        Some(Verb::ActiveSeries { n_series }) => return bench::section::active_series(n_series),
         None => {}
     }
     let sections = if cli.sections.is_empty() {

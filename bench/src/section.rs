@@ -3,6 +3,7 @@
 mod collector;
 mod disk;
 mod map;
+mod metrics;
 mod overload;
 mod query;
 mod regroup;
@@ -10,6 +11,7 @@ mod shard;
 mod walk;
 mod whole;
 
+pub use metrics::hold as active_series;
 pub use shard::open_traces;
 
 use std::path::PathBuf;
@@ -35,6 +37,12 @@ pub enum Section {
     Query,
     /// The service map, from rows to places.
     Map,
+    /// The real binary: samples in, durable, sealed into blocks.
+    Metrics,
+    /// What a series holds, and a sample in the store alone.
+    Series,
+    /// PromQL over HTTP.
+    Promql,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -73,7 +81,7 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Walk,
         Self::Regroup,
         Self::Collector,
@@ -81,6 +89,9 @@ impl Section {
         Self::Disk,
         Self::Query,
         Self::Map,
+        Self::Metrics,
+        Self::Series,
+        Self::Promql,
         Self::Whole,
         Self::Overload,
     ];
@@ -98,6 +109,9 @@ impl Section {
             Self::Disk => disk::run(settings),
             Self::Query => query::run(settings),
             Self::Map => map::run(settings),
+            Self::Metrics => metrics::run_ingest(settings),
+            Self::Series => metrics::run_series(settings),
+            Self::Promql => metrics::run_promql(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }

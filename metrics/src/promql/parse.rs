@@ -72,15 +72,22 @@ fn too_deep() -> String {
     format!("the expression is nested more than {NESTING_MAX} deep")
 }
 
-/// A place as people count it.
 fn at_line(text: &str, mistake: Mistake) -> PromqlError {
-    let before = text.get(..mistake.at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let (line, column) = place(text, mistake.at);
     PromqlError::Parse {
-        line: 1 + before.matches('\n').count(),
-        column: 1 + before.get(line_start..).unwrap_or("").chars().count(),
+        line,
+        column,
         message: mistake.message,
     }
+}
+
+/// Line and column of a byte, as people count them.
+pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = 1 + before.matches('\n').count();
+    let column = 1 + before.get(line_start..).unwrap_or("").chars().count();
+    (line, column)
 }
 
 /// Why there is no tree.

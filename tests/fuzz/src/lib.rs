@@ -8,6 +8,7 @@ mod ledger;
 mod log_replay;
 mod metrics_scan;
 mod otlp_json;
+mod promql_parse;
 mod regroup;
 mod remote_write;
 mod traceql_parse;
@@ -61,6 +62,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "traceql_parse",
         run: traceql_parse::run,
+    },
+    Target {
+        name: "promql_parse",
+        run: promql_parse::run,
     },
 ];
 

@@ -147,7 +147,7 @@ macro_rules! each_target {
     };
 }
 
-each_target!(wire_scan regroup metrics_scan remote_write otlp_json log_replay ledger derived block_open traceql_parse);
+each_target!(wire_scan regroup metrics_scan remote_write otlp_json log_replay ledger derived block_open traceql_parse promql_parse);
 
 #[test]
 fn a_broken_promise_is_seen() {

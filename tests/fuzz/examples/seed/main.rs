@@ -1,6 +1,7 @@
 //! Writes the seeds of the corpus: sound inputs of each target. What a search found is added beside them by hand.
 
 mod points;
+mod promql;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,6 +76,7 @@ fn seeds() -> BTreeMap<String, Vec<u8>> {
         ODD_JSON.as_bytes().to_vec(),
     );
     seeds.extend(points::seeds());
+    seeds.extend(promql::seeds());
     seeds.insert("log_replay/none".to_owned(), Vec::new());
     seeds.insert(
         "log_replay/flips".to_owned(),
