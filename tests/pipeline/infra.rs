@@ -242,3 +242,52 @@ async fn an_agent_that_cannot_be_says_what_to_do() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn top_shows_what_flows_through_the_server() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Tracewell::new(folder.path(), &[])?;
+    server.start().await?;
+    let top = server.verb(&["top", "--count", "2", "--interval", "1s"]);
+    let sent = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now_ns = std::fs::metadata(folder.path())?
+            .modified()?
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_nanos();
+        let span = harness::otlp::span(1, 1, 0, u64::try_from(now_ns)?);
+        let body = harness::otlp::body("shop", vec![span]);
+        ensure!(server.export(body).await, "refused");
+        Ok(())
+    };
+    let (top, sent) = tokio::join!(top, sent);
+    sent?;
+    let output = top?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{text}");
+    let views: Vec<Value> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    ensure!(views.len() == 2, "{text}");
+    let total: f64 = views
+        .iter()
+        .filter_map(|view| view["pipeline"]["spans_per_s"].as_f64())
+        .sum();
+    ensure!(total > 0.1 && views[0]["ready"] == true, "{text}");
+    ensure!(views[1]["pipeline"]["alarms"] == 0.0, "{text}");
+    ensure!(views[1]["services"][0]["name"] == "shop", "{text}");
+
+    let shown = server.verb(&["top", "--count", "1", "--interval", "200ms", "-o", "table"]);
+    let shown = shown.await?;
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    ensure!(
+        text.contains("trace store") && text.contains("shop"),
+        "{text}"
+    );
+    ensure!(
+        !text.contains('\u{1b}'),
+        "no terminal, no escapes: {text:?}"
+    );
+    Ok(())
+}
