@@ -2,6 +2,7 @@
 //!
 //! Everything durable is in the block store; this holds the list of visible blocks, indexes that fit into memory, and the heads that are in no block.
 
+mod exemplars;
 mod labels;
 mod put;
 
@@ -24,7 +25,8 @@ use crate::series::Kind;
 use crate::view::{self, View};
 use crate::{Config, Matcher, Metrics, SeriesData};
 
-pub use labels::{Cardinality, Counted, SeriesExemplars};
+pub use exemplars::SeriesExemplars;
+pub use labels::{Cardinality, Counted};
 
 /// Points that a selection reads at most, unless it says otherwise (interfaces.md §1).
 pub const SAMPLES_MAX: u64 = 50_000_000;

@@ -4,6 +4,7 @@
 //! A view has labels of its own; series that differ in others are added up. It costs no storage and cannot disagree with what it is made of.
 
 mod classic;
+mod exemplars;
 mod names;
 
 use std::collections::BTreeMap;

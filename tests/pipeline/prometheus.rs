@@ -128,6 +128,32 @@ async fn red_of_spans_is_what_was_sent() -> Result<()> {
             "{query} is {found}, not {expected}"
         );
     }
+    let (http, url) = (server.http_client(), server.query_url());
+    for name in [
+        "tracewell_span_duration_seconds",
+        "traces_spanmetrics_latency_bucket",
+    ] {
+        let query = format!("sum(rate({name}[5m]))");
+        let exemplars = ask(http, &url, "query_exemplars", &[("query", &query)]).await?;
+        let id = exemplars[0]["exemplars"][0]["labels"]["trace_id"].as_str();
+        let id = id.with_context(|| format!("{name} has no exemplar: {exemplars}"))?;
+        let trace = server.jaeger_trace(id).await?;
+        ensure!(
+            trace.is_some_and(|spans| spans.len() == 4),
+            "{id} of {name} is not there"
+        );
+    }
+    let described = ask(
+        http,
+        &url,
+        "metadata",
+        &[("metric", "traces_spanmetrics_latency")],
+    )
+    .await?;
+    ensure!(
+        described["traces_spanmetrics_latency"][0]["type"] == "histogram",
+        "{described}"
+    );
     let answer = server
         .http_client()
         .get(format!("{}/api/v1/query?query=1", server.query_url()));

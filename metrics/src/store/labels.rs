@@ -1,4 +1,4 @@
-//! What there is, without its points: series, names and values of labels, exemplars, metadata, and who makes how many series.
+//! What there is, without its points: series, names and values of labels, metadata, and who makes how many series.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,22 +11,13 @@ use crate::block::read::{Opened, ReadError, leave_the_loop};
 use crate::catalog::KnownBlock;
 use crate::head::TenantHead;
 use crate::labels::NAME;
-use crate::row::{Exemplar, Metadata};
+use crate::row::Metadata;
 use crate::select::LabelsKey;
 use crate::view::{VIEWS, View};
 use crate::{Labels, Matcher};
 
 /// Newest blocks of a tenant that are asked what metrics are.
 const METADATA_BLOCKS_MAX: usize = 64;
-/// How long after an exemplar its block may be sealed, in ms: a trace is decided, then a head is sealed.
-const EXEMPLAR_LATE_MS: i64 = 900_000;
-
-/// Exemplars of one series, ascending in time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SeriesExemplars {
-    pub labels: Labels,
-    pub exemplars: Vec<Exemplar<()>>,
-}
 
 /// A name and how many series have it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +69,7 @@ impl MetricsStore {
     }
 
     /// Blocks of a tenant that overlap (from, to] and are not in memory; each head is looked at by `in_head`.
-    fn parts(
+    pub(super) fn parts(
         &self,
         tenant: &Tenant,
         (from, to): (i64, i64),
@@ -285,75 +276,6 @@ impl MetricsStore {
         self.opened(block).await?.metadata(&self.inner.blocks).await
     }
 
-    /// Exemplars in (from, to] of series that all matchers agree with, in order of labels.
-    ///
-    /// # Errors
-    /// When a block cannot be read.
-    pub async fn exemplars(
-        &self,
-        tenant: &Tenant,
-        matchers: &[Matcher],
-        from_unix_ms: i64,
-        to_unix_ms: i64,
-    ) -> Result<Vec<SeriesExemplars>, SelectError> {
-        let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
-        let mut found: BTreeMap<Labels, Vec<Exemplar<()>>> = BTreeMap::new();
-        let mut blocks = self.parts(tenant, (i64::MIN, i64::MAX), |head| {
-            let wanted: BTreeSet<_> = head.select(matchers).into_iter().collect();
-            for exemplar in head.exemplars() {
-                if wanted.contains(&exemplar.series) && inside(exemplar.unix_ms) {
-                    let labels = head.series().owned_labels(exemplar.series);
-                    found
-                        .entry(labels)
-                        .or_default()
-                        .push(without_series(exemplar));
-                }
-            }
-        });
-        // A trace's exemplar comes when the trace is decided, so it may be older than the points of its block.
-        let to_late_ms = to_unix_ms.saturating_add(EXEMPLAR_LATE_MS);
-        blocks.retain(|block| {
-            let (first, last) = (block.meta.sealed_first, block.meta.sealed_last);
-            let sealed_then = first.unix_ms <= to_late_ms && last.unix_ms >= from_unix_ms;
-            sealed_then || block.overlaps(from_unix_ms, to_unix_ms)
-        });
-        for block in blocks {
-            let read = async {
-                let opened = self.opened(&block).await?;
-                let exemplars = opened.exemplars(&self.inner.blocks).await?;
-                Ok::<_, ReadError>((opened, exemplars))
-            };
-            let (opened, exemplars) = match read.await {
-                Ok(read) => read,
-                Err(error) if self.is_replaced(&block, &error) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if !exemplars.iter().any(|exemplar| inside(exemplar.unix_ms)) {
-                continue;
-            }
-            let wanted = opened.index.select(matchers);
-            for exemplar in &exemplars {
-                if inside(exemplar.unix_ms) && wanted.binary_search(&exemplar.series).is_ok() {
-                    let labels = opened.index.owned_labels(exemplar.series);
-                    found
-                        .entry(labels)
-                        .or_default()
-                        .push(without_series(exemplar));
-                }
-            }
-        }
-        let in_order = |(labels, mut exemplars): (Labels, Vec<Exemplar<()>>)| {
-            exemplars.sort_by(|a, b| {
-                a.unix_ms
-                    .cmp(&b.unix_ms)
-                    .then_with(|| a.labels.cmp(&b.labels))
-            });
-            exemplars.dedup();
-            SeriesExemplars { labels, exemplars }
-        };
-        Ok(found.into_iter().map(in_order).collect())
-    }
-
     /// Who makes how many of the series in (from, to]; lists have at most `limit` lines.
     ///
     /// # Errors
@@ -375,15 +297,6 @@ fn in_range(opened: &Opened, matchers: &[Matcher], (from, to): (i64, i64)) -> Ve
     let mut series = opened.index.select(matchers);
     series.retain(|series| opened.index.chunks_in(*series, from, to).next().is_some());
     series
-}
-
-fn without_series<S>(exemplar: &Exemplar<S>) -> Exemplar<()> {
-    Exemplar {
-        series: (),
-        unix_ms: exemplar.unix_ms,
-        value: exemplar.value,
-        labels: exemplar.labels.clone(),
-    }
 }
 
 fn count(all: &[Labels], limit: usize) -> Cardinality {
