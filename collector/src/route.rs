@@ -147,14 +147,22 @@ impl Workbenches {
     }
 }
 
-/// The protobuf of a JSON request. It is not longer than the JSON, whose length is reserved once more for it.
+/// The protobuf of a JSON request. Its length is reserved once more for it, and what numbers take beyond that before it is taken.
 fn decode_json(signal: Signal, text: &[u8], reserved: &mut Reserved) -> Result<Vec<u8>, Refusal> {
     reserved.grow(text.len() as u64)?;
+    let mut refused = None;
+    let mut grow = |n_bytes: usize| {
+        refused = reserved.grow(n_bytes as u64).err();
+        refused.is_none()
+    };
     let decoded = match signal {
         Signal::Traces => json::decode_traces(text),
-        Signal::Metrics | Signal::RemoteWrite => json::decode_metrics(text),
+        Signal::Metrics | Signal::RemoteWrite => json::decode_metrics(text, &mut grow),
     };
-    decoded.map_err(|error| malformed_at(error.to_string()))
+    match (decoded, refused) {
+        (_, Some(refusal)) => Err(refusal),
+        (decoded, None) => decoded.map_err(|error| malformed_at(error.to_string())),
+    }
 }
 
 impl Workbench {

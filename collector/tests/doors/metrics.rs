@@ -318,3 +318,23 @@ async fn b18_points_that_no_store_can_use_are_rejected_and_the_rest_is_taken() {
         r#"tracewell_collector_points_rejected_total{tenant="default",reason="invalid"} 6"#,
     );
 }
+
+#[tokio::test]
+async fn json_that_grows_is_held_to_the_memory_of_requests() {
+    let counts = vec!["0"; 100_000].join(",");
+    let text = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"h","histogram":{{"aggregationTemporality":2,"dataPoints":[{{"bucketCounts":[{counts}]}}]}}}}]}}]}}]}}"#
+    );
+    for (memory_factor, status, told) in [
+        (4, 413, "limits.ingest_memory"),
+        (30, 200, "data_points[0]: larger than 512 KiB"),
+    ] {
+        let memory = memory_factor * text.len() as u64;
+        let server = Server::start(|config| config.limits.ingest_memory = memory).await;
+        let answer = post(&server, &[JSON], text.as_bytes()).await;
+        let body = String::from_utf8_lossy(&answer.body);
+        assert_eq!(answer.status, status, "{body}");
+        assert!(body.contains(told), "{body:?} does not tell {told:?}");
+        assert_eq!(server.log.n_appends(), 0);
+    }
+}

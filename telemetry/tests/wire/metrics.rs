@@ -198,7 +198,7 @@ fn json_of_metrics_is_the_same_as_protobuf() {
           "positive":{"offset":-7,"bucketCounts":[1,"2",3]},"negative":null}]}},
         {"name":"s","summary":{"dataPoints":[{"quantileValues":[{"quantile":0.99,"value":1e3}]}]}},
         {"name":"m","sum":{"isMonotonic":true,"dataPoints":[{"attributes":[{"key":"a","value":{"stringValue":"b"}}],"unknown":[1,{"x":2}]}]}}]}]}]}"#;
-    let bytes = json::decode_metrics(text).expect("valid");
+    let bytes = json::decode_metrics(text, &mut |_| true).expect("valid");
     let decoded = MetricsData::decode(bytes.as_slice()).expect("valid protobuf");
     let told = format!("{:?}", decoded.resource_metrics[0].scope_metrics[0].metrics);
     for part in [
@@ -227,7 +227,7 @@ fn json_of_metrics_is_the_same_as_protobuf() {
         r#"{"histogram":{"aggregationTemporality":"DELTA"}}"#,
     ] {
         let text = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{bad}]}}]}}]}}"#);
-        let error = json::decode_metrics(text.as_bytes())
+        let error = json::decode_metrics(text.as_bytes(), &mut |_| true)
             .expect_err(bad)
             .to_string();
         assert!(
@@ -235,4 +235,27 @@ fn json_of_metrics_is_the_same_as_protobuf() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn what_json_takes_beyond_its_length_is_asked_for_first() {
+    let counts = vec!["0"; 100_000].join(",");
+    let text = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{"bucketCounts":[{counts}]}}]}}}}]}}]}}]}}"#
+    );
+    let mut room = text.len();
+    let bytes = json::decode_metrics(text.as_bytes(), &mut |more| {
+        room += more;
+        true
+    });
+    let len = bytes.expect("there is room").len();
+    assert!(len > 4 * text.len() && len <= room, "{len} of {room}");
+    let mut n_asked = 0;
+    let refused = json::decode_metrics(text.as_bytes(), &mut |_| {
+        n_asked += 1;
+        n_asked < 2
+    });
+    let told = refused.expect_err("there is no room").to_string();
+    assert!(told.contains("no memory for it"), "{told}");
+    assert_eq!(n_asked, 2);
 }

@@ -35,9 +35,15 @@ pub(crate) fn run(bytes: &[u8]) {
 
 /// The same of metrics, which nobody writes as JSON.
 fn metrics(bytes: &[u8]) {
-    let Ok(protobuf) = json::decode_metrics(bytes) else {
+    let mut room = bytes.len();
+    let grown = json::decode_metrics(bytes, &mut |more| {
+        room += more;
+        true
+    });
+    let Ok(protobuf) = grown else {
         return;
     };
+    assert!(protobuf.len() <= room, "more was taken than was asked for");
     MetricsData::decode(protobuf.as_slice()).expect("what JSON became is valid protobuf");
     let mut walker = MetricsWalker::new();
     let walked = walker.walk(&protobuf, &MetricLimits::trusted());

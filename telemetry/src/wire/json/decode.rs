@@ -13,25 +13,41 @@ use super::{JsonError, scan};
 
 mod scalar;
 
+/// Least number of bytes that is asked for at once.
+const GROWTH_BYTES_MIN: usize = 4 << 10;
+
 /// Reads OTLP JSON (`TracesData` or `ExportTraceServiceRequest`) into the same as protobuf.
 ///
 /// # Errors
 /// When the text is no JSON, or a field is not written as OTLP JSON writes it. Unknown fields are left out.
 pub fn decode_traces(text: &[u8]) -> Result<Vec<u8>, JsonError> {
-    decode(text, TRACES_DATA)
+    decode(text, TRACES_DATA, &mut |_| true)
 }
 
-/// The same for metrics (`MetricsData` or `ExportMetricsServiceRequest`).
+/// The same for metrics (`MetricsData` or `ExportMetricsServiceRequest`). A count of a bucket that takes two bytes here takes nine there, so `grow` is
+/// asked, each time before that, whether so many bytes more than the text has may be taken.
 ///
 /// # Errors
-/// As [`decode_traces`].
-pub fn decode_metrics(text: &[u8]) -> Result<Vec<u8>, JsonError> {
-    decode(text, METRICS_DATA)
+/// As [`decode_traces`], or when `grow` says no.
+pub fn decode_metrics(
+    text: &[u8],
+    grow: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<u8>, JsonError> {
+    decode(text, METRICS_DATA, grow)
 }
 
-fn decode(text: &[u8], message: Message) -> Result<Vec<u8>, JsonError> {
+fn decode(
+    text: &[u8],
+    message: Message,
+    grow: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<u8>, JsonError> {
     let text = scan::text(text)?;
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder {
+        out: Vec::new(),
+        path: Vec::new(),
+        room: text.len(),
+        grow,
+    };
     let mut json = serde_json::Deserializer::from_str(text);
     let read = MessageSeed {
         decoder: &mut decoder,
@@ -45,12 +61,14 @@ fn decode(text: &[u8], message: Message) -> Result<Vec<u8>, JsonError> {
     }
 }
 
-#[derive(Default)]
-struct Decoder {
+struct Decoder<'g> {
     /// Protobuf written so far.
     out: Vec<u8>,
     /// Where the reader is, for messages.
     path: Vec<Step>,
+    /// Bytes that may be written without asking.
+    room: usize,
+    grow: &'g mut dyn FnMut(usize) -> bool,
 }
 
 enum Step {
@@ -58,7 +76,18 @@ enum Step {
     Item(u32),
 }
 
-impl Decoder {
+impl Decoder<'_> {
+    /// Whether what was written may stay. Asks for as much again as there is, so rarely.
+    fn has_room(&mut self) -> bool {
+        if self.out.len() <= self.room {
+            return true;
+        }
+        let more = self.out.len().max(GROWTH_BYTES_MIN);
+        let has_room = (self.grow)(more);
+        self.room = self.out.len() + more;
+        has_room
+    }
+
     fn error(&self, error: &serde_json::Error) -> JsonError {
         let mut text = String::new();
         for step in &self.path {
@@ -78,12 +107,12 @@ impl Decoder {
 }
 
 /// Reads an object as a message and writes its body.
-struct MessageSeed<'d> {
-    decoder: &'d mut Decoder,
+struct MessageSeed<'d, 'g> {
+    decoder: &'d mut Decoder<'g>,
     message: Message,
 }
 
-impl<'de> DeserializeSeed<'de> for MessageSeed<'_> {
+impl<'de> DeserializeSeed<'de> for MessageSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -91,7 +120,7 @@ impl<'de> DeserializeSeed<'de> for MessageSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for MessageSeed<'_> {
+impl<'de> Visitor<'de> for MessageSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +139,9 @@ impl<'de> Visitor<'de> for MessageSeed<'_> {
             let start = decoder.out.len();
             decoder.path.push(Step::Field(field.name));
             map.next_value_seed(ValueSeed { decoder, field })?;
+            if !decoder.has_room() {
+                return Err(A::Error::custom("no memory for it"));
+            }
             decoder.path.pop();
             written.note(field.number, start..decoder.out.len());
         }
@@ -169,12 +201,12 @@ impl Visitor<'_> for FieldSeed {
 }
 
 /// Reads the value of a field and writes the field, or nothing for `null`.
-struct ValueSeed<'d> {
-    decoder: &'d mut Decoder,
+struct ValueSeed<'d, 'g> {
+    decoder: &'d mut Decoder<'g>,
     field: &'static Field,
 }
 
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -182,7 +214,7 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,6 +250,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         {
             if let Some(Step::Item(idx)) = decoder.path.last_mut() {
                 *idx += 1;
+            }
+            if !decoder.has_room() {
+                return Err(A::Error::custom("no memory for it"));
             }
         }
         decoder.path.pop();
@@ -261,12 +296,12 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 }
 
 /// Reads one item of an array. `null` is an empty one.
-struct ItemSeed<'d> {
-    decoder: &'d mut Decoder,
+struct ItemSeed<'d, 'g> {
+    decoder: &'d mut Decoder<'g>,
     field: &'static Field,
 }
 
-impl<'de> DeserializeSeed<'de> for ItemSeed<'_> {
+impl<'de> DeserializeSeed<'de> for ItemSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -274,7 +309,7 @@ impl<'de> DeserializeSeed<'de> for ItemSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ItemSeed<'_> {
+impl<'de> Visitor<'de> for ItemSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -333,7 +368,7 @@ impl<'de> Visitor<'de> for ItemSeed<'_> {
     }
 }
 
-impl ItemSeed<'_> {
+impl ItemSeed<'_, '_> {
     fn number(&mut self, value: i128) -> Result<(), ()> {
         let item = scalar::item(self.field).ok_or(())?;
         scalar::put_integer(&item, value, &mut self.decoder.out)

@@ -291,12 +291,16 @@ impl Pass<'_, '_> {
         let of = format!(
             "resource_metrics[{resource_idx}].scope_metrics[{scope_idx}].metrics[{metric_idx}]"
         );
+        // a reason begins with the name of a field, or is about the whole
+        let dot = if reason.contains(": ") { "." } else { ": " };
+        let points = &mut self.rejected.points;
         if is_metric {
-            self.rejected.points.add(1, format_args!("{of}.{reason}"));
+            points.add(1, format_args!("{of}{dot}{reason}"));
         } else {
-            self.rejected
-                .points
-                .add(1, format_args!("{of}.data_points[{point_idx}].{reason}"));
+            points.add(
+                1,
+                format_args!("{of}.data_points[{point_idx}]{dot}{reason}"),
+            );
         }
         false
     }

@@ -1,5 +1,7 @@
 //! Which series no store can use (delivery.md §8, B17 and B18): left out one by one, each with the reason.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::super::super::proto::Extent;
 use super::super::limit::MetricLimits;
 use super::view::{HistogramSide, Label, MetadataView, NativeHistogramView, SeriesView};
@@ -82,8 +84,20 @@ fn limited<'a>(labels: impl Iterator<Item = Label<'a>>, limits: &MetricLimits) -
     Ok(())
 }
 
-/// At most `labels_max` names are compared with each other.
+/// Names are told apart by their hashes; only where two are equal, or there are more than usual, each is compared with all others.
 fn has_twice(series: &SeriesView<'_>) -> bool {
+    let mut hashes = [0; HASHES_MAX];
+    let mut n_labels = 0;
+    for (label, place) in series.labels().zip(&mut hashes) {
+        *place = xxh3_64(label.name.as_bytes());
+        n_labels += 1;
+    }
+    let hashes = hashes.get_mut(..n_labels).unwrap_or_default();
+    hashes.sort_unstable();
+    let has_equal = hashes.array_windows().any(|[a, b]| a == b);
+    if !has_equal && n_labels < HASHES_MAX {
+        return false;
+    }
     let mut labels = series.labels();
     while let Some(label) = labels.next() {
         if labels.clone().any(|later| later.name == label.name) {
@@ -92,6 +106,9 @@ fn has_twice(series: &SeriesView<'_>) -> bool {
     }
     false
 }
+
+/// Labels of a series that are compared by their hashes.
+const HASHES_MAX: usize = 64;
 
 fn histogram(point: &NativeHistogramView<'_>, limits: &MetricLimits) -> Judged {
     // a stale marker says nothing else
