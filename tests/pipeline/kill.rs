@@ -39,7 +39,8 @@ async fn twenty_kills_lose_split_and_repeat_nothing() -> Result<()> {
     server.start().await?;
     sender.drain(&server).await?;
     every_span_is_found_once(&server, &sender).await?;
-    conservation_is_exact(&server, &sender).await
+    conservation_is_exact(&server, &sender).await?;
+    counts_are_exact(&server, &sender).await
 }
 
 /// A client that keeps OTLP's rules: what is not acknowledged is sent again, byte for byte.
@@ -182,4 +183,22 @@ async fn conservation_is_exact(server: &Tracewell, sender: &Sender) -> Result<()
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     anyhow::bail!("not at rest after {REST_MAX:?}: {last}")
+}
+
+/// Requests by RED are the spans that were acknowledged, to the last one.
+async fn counts_are_exact(server: &Tracewell, sender: &Sender) -> Result<()> {
+    let sent: u64 = sender.acknowledged.values().sum();
+    let query = "/api/v1/query?query=sum(traces_spanmetrics_calls_total%7Bservice%3D%22kill%22%7D)";
+    let mut last = serde_json::Value::Null;
+    for _ in 0..REST_MAX.as_millis() / 100 {
+        let (status, body) = server.get(query).await?;
+        ensure!(status == 200, "{status}: {body}");
+        last = body["data"]["result"][0]["value"][1].clone();
+        let counted = last.as_str().and_then(|text| text.parse::<f64>().ok());
+        if counted == Some(sent as f64) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("{sent} spans were acknowledged, {last} are counted")
 }

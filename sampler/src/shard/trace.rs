@@ -7,7 +7,7 @@ use telemetry::wire::SpanPlace;
 use telemetry::{SpanId, TraceId};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::ends::SLOT_BYTES;
+use super::ends::END_BYTES;
 use super::pages::Pages;
 use super::{SPAN_BYTES, Settled, TRACE_BYTES};
 use crate::policy::Extras;
@@ -46,7 +46,7 @@ const _: () = assert!(
     "the memory formula counts 96 B a trace"
 );
 const _: () = assert!(
-    (size_of::<Chunk>() / CHUNK + size_of::<Group>()) as u64 + SLOT_BYTES <= SPAN_BYTES,
+    (size_of::<Chunk>() / CHUNK + size_of::<Group>()) as u64 + END_BYTES <= SPAN_BYTES,
     "and 60 B a span"
 );
 
@@ -58,7 +58,7 @@ pub struct SpanRef {
     pub place: SpanPlace,
 }
 
-/// A span's place and identity: 24 B. What spans of one record and scope share is in their group.
+/// A span's place and identity: 20 B. What spans of one record and scope share is in their group.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PackedRef {
     group: u32,
@@ -72,29 +72,25 @@ pub(super) fn id_tag(id: SpanId) -> u32 {
     xxh3_64(&id.0) as u32
 }
 
-/// What makes a span equal to another of its trace: 63 bits of xxh3-64 of its bytes, in which id and kind are; and the tag of its id, to count variants.
-/// The last bit tells whether it is an end of a call, which equal bytes tell alike.
+/// What makes a span equal to another of its trace: the tag of its id, by which variants are counted, and 31 bits of xxh3-64 of its bytes. The last bit tells whether
+/// it is an end of a call, which equal bytes tell alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Identity {
     pub(super) id_tag: u32,
-    content: [u32; 2],
+    content: u32,
 }
 
 impl Identity {
     pub(super) fn new(id_tag: u32, content: u64, is_end: bool) -> Self {
         Self {
             id_tag,
-            content: [
-                (content >> 32) as u32,
-                content as u32 & !1 | u32::from(is_end),
-            ],
+            content: content as u32 & !1 | u32::from(is_end),
         }
     }
 
     /// Whether the span is an end of a call.
     pub(super) fn is_end(self) -> bool {
-        let [_, low] = self.content;
-        low & 1 == 1
+        self.content & 1 == 1
     }
 }
 
