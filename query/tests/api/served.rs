@@ -177,6 +177,11 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::reading(config, true).await
+    }
+
+    /// Whose store of metrics reads the log, or is as one that has not come to its end yet.
+    pub(crate) async fn reading(config: Config, reads: bool) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock = Clock::manual(NOW_UNIX_MS);
         let local = blocks::local::Local::open(
@@ -216,10 +221,14 @@ impl Served {
         let series = runner.store();
         #[expect(clippy::disallowed_methods, reason = "a test owns its server")]
         let running = tokio::spawn(async move {
-            let ended = runner.run(CancellationToken::new()).await;
-            ended.expect("the machine runs");
+            if reads {
+                let ended = runner.run(CancellationToken::new()).await;
+                ended.expect("the machine runs");
+            }
         });
-        series.all_caught_up().await;
+        if reads {
+            series.all_caught_up().await;
+        }
         let live = Alive::default();
         let query = Query::new(
             config,

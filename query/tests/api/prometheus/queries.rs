@@ -168,3 +168,22 @@ async fn texts_are_formatted_and_taken_apart() {
         .await;
     assert_eq!(tree.json()["data"]["type"], "binaryExpr", "{}", tree.text);
 }
+
+#[tokio::test]
+async fn an_answer_from_a_store_that_still_reads_says_so() {
+    let told = "the store still reads what the log has: points that were accepted may be missing";
+    for (reads, partial) in [(false, Some("lag")), (true, None)] {
+        let served = Served::reading(query::Config::default(), reads).await;
+        for path in ["query?query=up", "labels", "series?match[]=up", "metadata"] {
+            let answer = served.get(&format!("/api/v1/{path}")).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            assert_eq!(answer.header("x-tracewell-partial"), partial, "{path}");
+            let warnings = &answer.json()["warnings"];
+            assert_eq!(
+                warnings.to_string().contains(told),
+                !reads,
+                "{path}: {warnings}"
+            );
+        }
+    }
+}
