@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use ::metrics::MetricsStore;
 use moka::future::Cache;
+use moka::sync;
+use service_map::graph::cluster::Communities;
 use telemetry::Tenant;
 
 use range::Range;
@@ -25,9 +27,14 @@ use tally::Tally;
 const BASELINES_BYTES_MAX: u64 = 32 << 20;
 const BASELINE_LIFE: Duration = Duration::from_secs(600);
 
+/// Entities whose communities are remembered, of all tenants.
+const COMMUNITIES_MAX: u64 = 100_000;
+
 /// What is remembered between answers.
 pub(crate) struct Maps {
     pub(crate) shelf: Shelf,
+    /// The communities of the last whole map of each tenant.
+    communities: sync::Cache<Tenant, Arc<Communities>>,
     /// What was counted in the hour before, by whose it is and when it ends.
     baselines: Cache<(Tenant, Range), Arc<Tally>>,
 }
@@ -39,11 +46,28 @@ impl Maps {
         };
         Self {
             shelf: Shelf::new(series.blocks().clone()),
+            communities: sync::Cache::builder()
+                .max_capacity(COMMUNITIES_MAX)
+                .weigher(|_: &Tenant, found: &Arc<Communities>| {
+                    u32::try_from(found.n_entities() + 1).unwrap_or(u32::MAX)
+                })
+                .build(),
             baselines: Cache::builder()
                 .max_capacity(BASELINES_BYTES_MAX)
                 .weigher(weight)
                 .time_to_live(BASELINE_LIFE)
                 .build(),
         }
+    }
+
+    /// The communities that the next search begins with.
+    pub(crate) fn communities(&self, tenant: &Tenant) -> Communities {
+        let known = self.communities.get(tenant);
+        known.map_or_else(Communities::default, |known| (*known).clone())
+    }
+
+    /// Those of a whole map.
+    pub(crate) fn note_communities(&self, tenant: Tenant, found: Communities) {
+        self.communities.insert(tenant, Arc::new(found));
     }
 }

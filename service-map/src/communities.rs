@@ -8,6 +8,9 @@ const LEVELS_MAX: usize = 8;
 /// Improvements below this share of all weight end a search: they are rounding.
 const GAIN_MIN: f64 = 1e-9;
 
+/// Share of a node's weight that another community must be better by, where communities were known before.
+const STAY: f64 = 0.1;
+
 /// A graph for the search: for each node its neighbours with weights, each edge in both lists; loops apart.
 struct Level {
     neighbours: Vec<Vec<(usize, f64)>>,
@@ -19,18 +22,41 @@ struct Level {
 /// positive number too.
 #[must_use]
 pub fn louvain(n_nodes: usize, edges: &[(usize, usize, f64)]) -> Vec<usize> {
+    let alone: Vec<usize> = (0..n_nodes).collect();
+    search(n_nodes, edges, alone, 0.0)
+}
+
+/// The same, beginning with communities that were found before: a node leaves its own only for one that is clearly better.
+#[must_use]
+pub fn louvain_from(n_nodes: usize, edges: &[(usize, usize, f64)], before: &[usize]) -> Vec<usize> {
+    let mut start = numbered(before);
+    let n_known = start.iter().max().map_or(0, |max| max + 1);
+    start.extend((n_known..).take(n_nodes.saturating_sub(before.len())));
+    start.truncate(n_nodes);
+    search(n_nodes, edges, numbered(&start), STAY)
+}
+
+fn search(
+    n_nodes: usize,
+    edges: &[(usize, usize, f64)],
+    mut start: Vec<usize>,
+    mut stay: f64,
+) -> Vec<usize> {
     let mut level = Level::of(n_nodes, edges);
     let mut communities: Vec<usize> = (0..n_nodes).collect();
     for _ in 0..LEVELS_MAX {
-        let (moved, of_level) = level.search();
-        if !moved {
-            break;
-        }
+        let of_level = level.search(start, stay);
         let numbers = numbered(&of_level);
+        let n_groups = numbers.iter().max().map_or(0, |max| max + 1);
         for community in &mut communities {
             *community = numbers.get(*community).copied().unwrap_or(0);
         }
+        if n_groups == numbers.len() {
+            break; // everything is alone
+        }
         level = level.merged(&numbers);
+        start = (0..n_groups).collect();
+        stay = 0.0;
     }
     numbered(&communities)
 }
@@ -89,22 +115,26 @@ impl Level {
         }
     }
 
-    /// Moves nodes to the neighbouring community that gains most until none gains. Says whether any moved.
-    fn search(&self) -> (bool, Vec<usize>) {
+    /// Moves nodes to the neighbouring community that gains most until none gains.
+    fn search(&self, mut community: Vec<usize>, stay: f64) -> Vec<usize> {
         let n_nodes = self.neighbours.len();
         let degrees: Vec<f64> = (0..n_nodes).map(|at| self.degree(at)).collect();
         let all: f64 = degrees.iter().sum();
-        let mut community: Vec<usize> = (0..n_nodes).collect();
-        let mut totals = degrees.clone();
+        let mut totals = vec![0.0; n_nodes];
+        for (group, degree) in community.iter().zip(&degrees) {
+            if let Some(total) = totals.get_mut(*group) {
+                *total += degree;
+            }
+        }
         let mut to = vec![0.0; n_nodes];
-        let mut moved_ever = false;
         for _ in 0..ROUNDS_MAX {
             let mut moved = false;
             for at in 0..n_nodes {
-                let best = self.best(at, all, (&community, &degrees, &totals), &mut to);
+                let degree = degrees.get(at).copied().unwrap_or(0.0);
+                let least = GAIN_MIN * all + stay * degree;
+                let best = self.best(at, (all, least), (&community, &degrees, &totals), &mut to);
                 let own = community.get(at).copied().unwrap_or(at);
                 if best != own {
-                    let degree = degrees.get(at).copied().unwrap_or(0.0);
                     for (group, change) in [(own, -degree), (best, degree)] {
                         if let Some(total) = totals.get_mut(group) {
                             *total += change;
@@ -116,19 +146,18 @@ impl Level {
                     moved = true;
                 }
             }
-            moved_ever |= moved;
             if !moved {
                 break;
             }
         }
-        (moved_ever, community)
+        community
     }
 
-    /// The community that a node should be in: its own, unless another gains more; of equals the lowest.
+    /// The community that a node should be in: its own, unless another gains at least so much more; of equals the lowest.
     fn best(
         &self,
         at: usize,
-        all: f64,
+        (all, least): (f64, f64),
         (community, degrees, totals): (&[usize], &[f64], &[f64]),
         to: &mut [f64],
     ) -> usize {
@@ -146,7 +175,7 @@ impl Level {
             let total = totals.get(group).copied().unwrap_or(0.0) - without;
             to.get(group).copied().unwrap_or(0.0) - total * degree / all
         };
-        let mut best = (own, gain(own, to) + GAIN_MIN * all);
+        let mut best = (own, gain(own, to) + least);
         let mut groups: Vec<usize> = list.iter().map(|(other, _)| group_of(*other)).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -231,6 +260,21 @@ mod tests {
         assert_eq!(louvain(0, &[]), Vec::<usize>::new());
         let nonsense = [(0, 9, 1.0), (0, 1, f64::NAN), (0, 1, -1.0), (1, 1, 1.0)];
         assert_eq!(louvain(2, &nonsense), [0, 1]);
+    }
+
+    #[test]
+    fn communities_of_before_stay_where_that_is_nearly_as_good() {
+        // a path of four: 0 1 | 2 3, with 1 drawn to either side by nearly the same
+        let edges = |left: f64, right: f64| [(0, 1, left), (1, 2, right), (2, 3, 3.0)];
+        assert_eq!(louvain(4, &edges(3.0, 2.9)), [0, 0, 1, 1]);
+        let before = [7, 7, 9, 9];
+        assert_eq!(louvain_from(4, &edges(2.9, 3.0), &before), [0, 0, 1, 1]);
+        // what is clearly elsewhere moves
+        let moved = louvain_from(4, &edges(0.1, 30.0), &before);
+        assert_eq!(moved[1], moved[2]);
+        // what is new is alone at first
+        assert_eq!(louvain_from(3, &[(0, 1, 1.0)], &[5, 5]), [0, 0, 1]);
+        assert_eq!(louvain_from(0, &[], &[1, 2]), Vec::<usize>::new());
     }
 
     proptest! {

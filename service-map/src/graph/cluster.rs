@@ -2,6 +2,7 @@
 //!
 //! In: a graph and what a person chose. Out: a picture of at most so many nodes, each an entity or a cluster of them, and what it leaves out.
 
+mod communities;
 mod filter;
 mod groups;
 
@@ -13,6 +14,8 @@ use super::measure::Measure;
 use super::state::{State, Verdict};
 use super::{Graph, Node};
 use crate::entity::{Entity, Kind};
+
+pub use communities::Communities;
 
 /// By what entities are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -117,19 +120,21 @@ pub struct Plan {
     group_of: BTreeMap<Entity, String>,
     clusters: Vec<Cluster>,
     n_filtered: usize,
+    communities: Communities,
 }
 
 /// Draws `graph` as `choice` says.
 #[must_use]
 pub fn picture(graph: &Graph, choice: &Choice) -> Picture {
-    Plan::of(graph, choice).draw(graph)
+    Plan::of(graph, choice, Communities::default()).draw(graph)
 }
 
 impl Plan {
+    /// Beginning with the communities that were found before, if there are any.
     #[must_use]
-    pub fn of(graph: &Graph, choice: &Choice) -> Self {
+    pub fn of(graph: &Graph, choice: &Choice, mut communities: Communities) -> Self {
         let kept = filter::kept(graph, choice);
-        let mut group_of = groups::of(graph, choice, &kept.nodes);
+        let mut group_of = groups::of(graph, choice, &kept.nodes, &mut communities);
         let clusters = clusters(graph, &kept.nodes, &group_of);
         let folded = folded(graph, choice, &kept, &group_of, &clusters);
         let mut drawn_in: BTreeMap<NodeIndex, String> = BTreeMap::new();
@@ -156,7 +161,14 @@ impl Plan {
                     ..cluster
                 })
                 .collect(),
+            communities,
         }
+    }
+
+    /// The communities that were found, or handed in where none were looked for.
+    #[must_use]
+    pub fn communities(&self) -> &Communities {
+        &self.communities
     }
 
     /// The picture of a graph. Entities that the plan does not know are not drawn.

@@ -100,7 +100,7 @@ fn track(frames: impl Iterator<Item = Option<(Measure, Verdict)>>, step_s: f64) 
 mod tests {
     use super::*;
     use crate::graph::Graph;
-    use crate::graph::cluster::{Choice, Group, Only, Plan};
+    use crate::graph::cluster::{Choice, Communities, Group, Only, Plan};
     use crate::graph::rows::EdgeRow;
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             nodes_max: 300,
             range_s: 180.0,
         };
-        let plan = Plan::of(&whole, &choice);
+        let plan = Plan::of(&whole, &choice, Communities::default());
         let frame = |rows: &[EdgeRow]| plan.draw(&Graph::build(rows, &[]));
         let film = film(
             &[

@@ -14,7 +14,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
-use service_map::graph::cluster::{Picture, picture};
+use service_map::graph::cluster::{Picture, Plan};
 use service_map::layout::{Layout, Sketch};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -52,12 +52,17 @@ async fn map(
     let mut marks = marks_to(&query, asked.range);
     let rows = rows(&query, &tenant, asked.range, &mut marks).await?;
     let choice = asked.choice();
-    let (picture, n_entities, n_refused) = off_thread(move || {
+    let known = query.0.maps.communities(&tenant);
+    let (picture, found, n_entities, n_refused) = off_thread(move || {
         let graph = rows.graph();
-        let picture = picture(&graph, &choice);
-        Ok((picture, graph.n_nodes(), graph.n_refused()))
+        let plan = Plan::of(&graph, &choice, known);
+        let found = plan.communities().clone();
+        Ok((plan.draw(&graph), found, graph.n_nodes(), graph.n_refused()))
     })
     .await?;
+    if !asked.is_filtered() {
+        query.0.maps.note_communities(tenant.clone(), found);
+    }
     marks.limited(n_refused > 0);
     let why_empty = if picture.nodes.is_empty() {
         Some(empty::why(&query, &tenant, &asked, n_entities).await?)

@@ -6,28 +6,29 @@ use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
+use super::communities::{Communities, Members};
 use super::{Choice, Group};
-use crate::communities::louvain;
 use crate::entity::Kind;
 use crate::graph::Graph;
 
 /// Share of services that namespaces must hold to be what a large map is grouped by.
 const NAMESPACED_MIN: f64 = 0.8;
 
-/// The group of each kept entity that has one.
+/// The group of each kept entity that has one. What is found of communities is noted in `known`.
 pub(super) fn of(
     graph: &Graph,
     choice: &Choice,
     kept: &BTreeSet<NodeIndex>,
+    known: &mut Communities,
 ) -> BTreeMap<NodeIndex, String> {
     match choice.group {
         Group::None => BTreeMap::new(),
         Group::Namespace => by_namespace(graph, kept),
-        Group::Community => by_community(graph, kept, choice.range_s),
+        Group::Community => by_community(graph, kept, choice.range_s, known),
         Group::Host => by_host(graph, kept),
         Group::Service if kept.len() <= choice.nodes_max => BTreeMap::new(),
         Group::Service if is_namespaced(graph, kept) => by_namespace(graph, kept),
-        Group::Service => by_community(graph, kept, choice.range_s),
+        Group::Service => by_community(graph, kept, choice.range_s, known),
     }
 }
 
@@ -94,6 +95,7 @@ fn by_community(
     graph: &Graph,
     kept: &BTreeSet<NodeIndex>,
     range_s: f64,
+    known: &mut Communities,
 ) -> BTreeMap<NodeIndex, String> {
     let external = |at: &NodeIndex| {
         let node = graph.node(*at)?;
@@ -115,43 +117,17 @@ fn by_community(
             Some((*from, *to, libm::log1p(rate.max(0.0))))
         })
         .collect();
-    let communities = louvain(inside.len(), &edges);
-    let names = named(graph, &inside, &communities);
+    let members = Members::of(graph, &inside);
+    members.find(&edges, known);
     let of_inside = inside
         .iter()
-        .zip(&communities)
-        .filter_map(|(at, community)| {
-            let name = names.get(community)?;
+        .zip(&members.entities)
+        .filter_map(|(at, entity)| {
+            let name = known.name_of.get(*entity)?;
             Some((*at, format!("community:{name}")))
         });
     let of_outside = kept.iter().filter_map(|at| Some((*at, external(at)?)));
     of_inside.chain(of_outside).collect()
-}
-
-/// A community is called as its service with the most requests.
-fn named(graph: &Graph, nodes: &[NodeIndex], communities: &[usize]) -> BTreeMap<usize, String> {
-    let mut best: BTreeMap<usize, (bool, f64, NodeIndex)> = BTreeMap::new();
-    for (at, community) in nodes.iter().zip(communities) {
-        let Some(node) = graph.node(*at) else {
-            continue;
-        };
-        let rank = (node.entity.kind == Kind::Service, node.now.calls, *at);
-        let known = best.entry(*community).or_insert(rank);
-        if (rank.0, rank.1) > (known.0, known.1) {
-            *known = rank;
-        }
-    }
-    let name = |(_, _, at): (bool, f64, NodeIndex)| {
-        let node = graph.node(at)?;
-        Some(if node.entity.kind == Kind::Service {
-            node.entity.name.clone()
-        } else {
-            node.entity.to_string()
-        })
-    };
-    best.into_iter()
-        .filter_map(|(community, best)| Some((community, name(best)?)))
-        .collect()
 }
 
 /// The last two parts of a host's name, as a group; none for addresses and single words.

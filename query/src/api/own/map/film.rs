@@ -73,6 +73,7 @@ pub(super) async fn frames(
     let mut marks = marks_to(&query, range);
     let tallies = steps(&query, &tenant, range, step_ms, Some(&mut marks)).await?;
     let base = baseline(&query, &tenant, range, &mut marks).await?;
+    let known = query.0.maps.communities(&tenant);
     let (film, n_frames, is_limited) = off_thread(move || {
         let graphs: Vec<_> = tallies
             .iter()
@@ -80,7 +81,7 @@ pub(super) async fn frames(
             .collect();
         let all = graphs.iter().map(|graph| graph.n_refused()).sum::<u64>();
         let whole = Rows::of(&Tally::sum(tallies), &base).graph();
-        let plan = Plan::of(&whole, &asked.choice());
+        let plan = Plan::of(&whole, &asked.choice(), known);
         let pictures: Vec<Picture> = graphs.iter().map(|graph| plan.draw(graph)).collect();
         let film = film(&pictures, step_ms as f64 / 1_000.0);
         Ok((film, pictures.len(), all + whole.n_refused() > 0))
