@@ -7,7 +7,7 @@ use telemetry::Tenant;
 
 use super::range::Range;
 use super::source::series;
-use super::tally::{number, windows};
+use super::tally::{total, windows};
 use crate::Query;
 use crate::refusal::Refusal;
 use crate::trace::found::Marks;
@@ -40,8 +40,11 @@ pub(crate) async fn dependencies(
             if !is_pair || !is_wanted {
                 continue;
             }
-            let in_slice = windows(&one).iter().filter(|w| slice.has(w.start_unix_ms));
-            let n: f64 = in_slice.map(|window| number(&window.value)).sum();
+            let n: f64 = windows(&one)
+                .chunk_by(|a, b| slice.has(a.start_unix_ms) == slice.has(b.start_unix_ms))
+                .filter(|chunk| chunk.iter().all(|window| slice.has(window.start_unix_ms)))
+                .map(total)
+                .sum();
             let known = calls.entry((parent.to_owned(), child.to_owned()));
             *known.or_default() += n;
         }

@@ -8,7 +8,7 @@ use telemetry::Tenant;
 
 use super::range::Range;
 use super::source::series;
-use super::tally::{STATUS_ERROR, add, number, windows};
+use super::tally::{STATUS_ERROR, durations, total, windows};
 use crate::Query;
 use crate::refusal::Refusal;
 use crate::trace::found::Marks;
@@ -45,24 +45,20 @@ pub(crate) async fn grouped(
 
 fn added(mut groups: Groups, found: &[SeriesData], by: By, range: Range) -> Groups {
     for series in found {
-        let key = by
+        let key: Vec<String> = by
             .iter()
             .map(|name| series.labels.get(name).to_owned())
             .collect();
         let is_failed = series.labels.get("status_code") == STATUS_ERROR;
-        let mut counted = windows(series)
-            .iter()
-            .filter(|window| range.has(window.start_unix_ms))
-            .peekable();
-        if counted.peek().is_none() {
-            continue;
-        }
-        let group = groups.entry(key).or_default();
-        for window in counted {
-            let calls = number(&window.value);
+        let counted = windows(series)
+            .chunk_by(|a, b| range.has(a.start_unix_ms) == range.has(b.start_unix_ms))
+            .filter(|chunk| chunk.iter().all(|window| range.has(window.start_unix_ms)));
+        for windows in counted {
+            let group = groups.entry(Vec::clone(&key)).or_default();
+            let calls = total(windows);
             group.calls += calls;
             group.failed += if is_failed { calls } else { 0.0 };
-            add(&mut group.server, &window.value);
+            group.server.merge(&durations(windows));
         }
     }
     groups

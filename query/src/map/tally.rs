@@ -6,8 +6,9 @@ use ::metrics::{Labels, Points, SeriesData, Value, Window};
 use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS, SERVER_SECONDS};
 use service_map::graph::measure::Measure;
 use telemetry::Tenant;
+use telemetry::histogram::ExpHistogram;
 
-use super::native::durations;
+use super::native;
 use super::range::{Range, WINDOW_MS};
 use super::source::all_series;
 use crate::Query;
@@ -144,21 +145,21 @@ pub(crate) fn seen(series: &SeriesData, range: Range) -> impl Iterator<Item = i6
         .map(|(at, _)| *at)
 }
 
-/// A number, or how many a histogram counted.
-pub(crate) fn number(value: &Value) -> f64 {
-    match value {
+/// How much windows count: numbers, or what histograms counted.
+pub(crate) fn total(windows: &[Window]) -> f64 {
+    let number = |window: &Window| match &window.value {
         Value::Float(number) => *number,
         Value::Histogram(histogram) => histogram.count,
-    }
+    };
+    windows.iter().map(number).sum()
 }
 
-/// Adds durations, if that is what it is.
-pub(crate) fn add(to: &mut telemetry::histogram::ExpHistogram, value: &Value) {
-    if let Value::Histogram(histogram) = value
-        && let Some(durations) = durations(histogram)
-    {
-        to.merge(&durations);
-    }
+/// Durations that windows have.
+pub(crate) fn durations(windows: &[Window]) -> ExpHistogram {
+    native::sum(windows.iter().filter_map(|window| match &window.value {
+        Value::Histogram(histogram) => Some(&**histogram),
+        Value::Float(_) => None,
+    }))
 }
 
 /// Tallies of a range that is read slice by slice.
@@ -184,26 +185,38 @@ impl Steps {
     }
 
     /// The step that a window belongs to.
-    fn at(&mut self, begin_unix_ms: i64) -> Option<&mut Tally> {
+    fn step_of(&self, begin_unix_ms: i64) -> Option<usize> {
+        if !self.slice.has(begin_unix_ms) {
+            return None;
+        }
         let after_ms = begin_unix_ms.checked_sub(self.range.from_ms)?;
-        let at = usize::try_from(after_ms.div_euclid(self.step_ms)).ok()?;
-        self.tallies
-            .get_mut(at)
-            .filter(|_| self.slice.has(begin_unix_ms))
+        usize::try_from(after_ms.div_euclid(self.step_ms)).ok()
+    }
+
+    /// Windows one after the other that belong to the same step.
+    fn chunks<'a>(&self, windows: &'a [Window]) -> Vec<(usize, &'a [Window])> {
+        let step = |window: &Window| self.step_of(window.start_unix_ms);
+        let chunks = windows.chunk_by(|a, b| step(a) == step(b));
+        let with_step = |chunk: &'a [Window]| Some((step(chunk.first()?)?, chunk));
+        chunks.filter_map(with_step).collect()
     }
 
     fn add(&mut self, name: &str, all: &[SeriesData]) {
         match name {
-            REQUESTS => self.edges(all, |measure, value| measure.calls += number(value)),
-            FAILED => self.edges(all, |measure, value| measure.failed += number(value)),
-            CLIENT_SECONDS => self.edges(all, |measure, value| add(&mut measure.client, value)),
-            SERVER_SECONDS => self.edges(all, |measure, value| add(&mut measure.server, value)),
+            REQUESTS => self.edges(all, |measure, windows| measure.calls += total(windows)),
+            FAILED => self.edges(all, |measure, windows| measure.failed += total(windows)),
+            CLIENT_SECONDS => self.edges(all, |measure, windows| {
+                measure.client.merge(&durations(windows));
+            }),
+            SERVER_SECONDS => self.edges(all, |measure, windows| {
+                measure.server.merge(&durations(windows));
+            }),
             INSTANCE_SECONDS => self.services(all),
             _ => self.infos(all),
         }
     }
 
-    fn edges(&mut self, all: &[SeriesData], add: impl Fn(&mut Measure, &Value)) {
+    fn edges(&mut self, all: &[SeriesData], add: impl Fn(&mut Measure, &[Window])) {
         for series in all {
             let label = |name: &str| series.labels.get(name).to_owned();
             let key = EdgeKey {
@@ -212,17 +225,17 @@ impl Steps {
                 connection: label("connection_type"),
                 virtual_node: label("virtual_node"),
             };
-            for window in windows(series) {
-                let Some(tally) = self.at(window.start_unix_ms) else {
+            for (step, windows) in self.chunks(windows(series)) {
+                let Some(tally) = self.tallies.get_mut(step) else {
                     continue;
                 };
-                let edge = match tally.edges.get_mut(&key) {
-                    Some(edge) => edge,
-                    None => tally.edges.entry(key.clone()).or_default(),
+                let edge = tally.edges.entry(key.clone()).or_default();
+                add(&mut edge.measure, windows);
+                let first = windows.iter().map(|window| window.end_unix_ms).min();
+                edge.first_seen_unix_ms = match (edge.first_seen_unix_ms, first) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
                 };
-                add(&mut edge.measure, &window.value);
-                let first = edge.first_seen_unix_ms.unwrap_or(window.end_unix_ms);
-                edge.first_seen_unix_ms = Some(first.min(window.end_unix_ms));
             }
         }
     }
@@ -231,16 +244,17 @@ impl Steps {
         for series in all {
             let name = series.labels.get("service_name");
             let is_failed = series.labels.get("status_code") == STATUS_ERROR;
-            for window in windows(series) {
-                let Some(tally) = self.at(window.start_unix_ms) else {
+            for (step, windows) in self.chunks(windows(series)) {
+                let Some(tally) = self.tallies.get_mut(step) else {
                     continue;
                 };
                 let service = service_of(tally, name);
-                let calls = number(&window.value);
+                let calls = total(windows);
                 service.measure.calls += calls;
                 service.measure.failed += if is_failed { calls } else { 0.0 };
-                add(&mut service.measure.server, &window.value);
-                service.last_seen_unix_ms = service.last_seen_unix_ms.max(Some(window.end_unix_ms));
+                service.measure.server.merge(&durations(windows));
+                let last = windows.iter().map(|window| window.end_unix_ms).max();
+                service.last_seen_unix_ms = service.last_seen_unix_ms.max(last);
             }
         }
     }
@@ -248,7 +262,8 @@ impl Steps {
     fn infos(&mut self, all: &[SeriesData]) {
         for series in all {
             for at in seen(series, self.slice) {
-                if let Some(tally) = self.at(at.saturating_sub(WINDOW_MS)) {
+                let step = self.step_of(at.saturating_sub(WINDOW_MS));
+                if let Some(tally) = step.and_then(|step| self.tallies.get_mut(step)) {
                     let service = service_of(tally, series.labels.get("service_name"));
                     service.note(&series.labels);
                     service.last_seen_unix_ms = service.last_seen_unix_ms.max(Some(at));
