@@ -6,6 +6,10 @@ pub(super) const RELATION_HOLDS_MS: i64 = 60_000;
 pub(super) const STEPS_MAX: usize = 240;
 /// Lanes of an answer at most: as many as a person looks at.
 pub(super) const LANES_MAX: usize = 32;
+/// Stretches of the critical path that a lane lists at most.
+pub(super) const CRITICAL_MAX: usize = 2_000;
+/// Resources of a trace that are looked for at most, those with most of the critical path first.
+pub(super) const RESOURCES_MAX: usize = 512;
 /// Parts of a signal that are shown: the disks or mounts with the largest values.
 pub(super) const PARTS_MAX: usize = 4;
 /// Points that one answer reads at most: 2,000 series for an hour and a quarter at 10 s, five times over.

@@ -38,6 +38,12 @@ pub(crate) struct Under {
     pub(crate) to_unix_ns: u64,
 }
 
+impl Under {
+    pub(super) fn length_ns(&self) -> u64 {
+        self.to_unix_ns.saturating_sub(self.from_unix_ns)
+    }
+}
+
 /// A signal with its values.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measured {

@@ -2,23 +2,26 @@
 //!
 //! In: a found trace. Out: lanes, those with the longest part of the path first, and a sentence for each join that is missing or weak.
 
-use std::collections::BTreeSet;
+mod draft;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::metrics::MetricsStore;
 use telemetry::entity::{EntityId, EntityKind, Identity};
 use telemetry::semconv::{HOST_ID, HOST_NAME};
 use telemetry::{RecordTime, Tenant};
 
-use super::constants::{LANES_MAX, PAD_NS_MAX, PAD_NS_MIN, RELATION_HOLDS_MS};
+use super::constants::{LANES_MAX, PAD_NS_MAX, PAD_NS_MIN, RELATION_HOLDS_MS, RESOURCES_MAX};
 use super::info::Infos;
-use super::join::{Joined, Method, join};
-use super::lane::{Around, Lane, Measured, Subject, Under, measure};
+use super::join::{Joined, join};
+use super::lane::{Around, Lane, measure};
 use super::load::{self, NAME, Reader, equal};
 use super::missing::{self, Missing};
 use super::trace::{Facts, Resource};
 use crate::refusal::Refusal;
 use crate::trace::found::{Found, with_view};
 use crate::work::off_thread;
+use draft::drafts;
 
 const NS_A_MS: u64 = 1_000_000;
 
@@ -43,17 +46,6 @@ pub(crate) struct Strip {
     pub(crate) is_cut: bool,
 }
 
-/// A lane before it is measured.
-struct Draft {
-    subject: Subject,
-    method: Method,
-    critical: Vec<Under>,
-    /// Whose spans ran there.
-    service: Option<String>,
-    label: Option<String>,
-    host: Option<EntityId>,
-}
-
 /// The strip of a trace.
 pub(crate) async fn strip(
     store: &MetricsStore,
@@ -75,7 +67,8 @@ pub(crate) async fn strip(
         unix_ms(pad_ns),
     );
     let mut reader = Reader::new(store, tenant);
-    let resources = wanted(&facts, asked);
+    let (resources, is_cut) = wanted(&facts, asked);
+    reader.is_cut |= is_cut;
     let infos = infos(&mut reader, &facts, &resources, asked, around).await?;
     let asked: Vec<EntityId> = asked
         .entities
@@ -83,22 +76,21 @@ pub(crate) async fn strip(
         .map(|entity| infos.canonical(entity))
         .collect();
     // Many resources by many rows: more than a moment.
-    let (facts, infos, joined) = off_thread(move || {
+    let (facts, infos, joined, drafts) = off_thread(move || {
         let of_resource = |idx| Some((idx, joined(facts.resources.get(idx)?, &infos)));
         let joined: Vec<_> = resources.into_iter().filter_map(of_resource).collect();
-        Ok((facts, infos, joined))
+        let drafts = drafts(&facts, &joined, &infos, &asked);
+        Ok((facts, infos, joined, drafts))
     })
     .await?;
-    let mut drafts = drafts(&facts, &joined, &infos, &asked);
-    let is_cut = drafts.len() > LANES_MAX;
-    drafts.truncate(LANES_MAX);
+    reader.is_cut |= drafts.len() > LANES_MAX;
 
     let mut missing = missing::of_joins(&facts, &joined, &infos);
     let mut lanes = Vec::new();
-    for draft in drafts {
+    for draft in drafts.into_iter().take(LANES_MAX) {
+        reader.is_cut |= draft.is_cut;
         let signals = measure(&mut reader, &draft.subject, around).await?;
-        let lane = draft.lane(signals, &infos);
-        lanes.push(lane);
+        lanes.push(draft.lane(signals));
     }
     missing.extend(missing::of_signals(
         &lanes,
@@ -117,7 +109,7 @@ pub(crate) async fn strip(
         pad_ns,
         lanes: lanes.into_iter().map(|(lane, ..)| lane).collect(),
         missing: missing.into_iter().collect(),
-        is_cut: is_cut || reader.is_cut,
+        is_cut: reader.is_cut,
     })
 }
 
@@ -130,23 +122,26 @@ fn joined(resource: &Resource, infos: &Infos) -> Joined {
     join(&resource.identity, &called_at, infos)
 }
 
-/// Indexes of the resources that lanes are looked for: those under the critical path, or all where entities are named.
-fn wanted(facts: &Facts, asked: &Asked) -> BTreeSet<usize> {
-    if asked.entities.is_empty() {
-        facts
-            .critical
-            .iter()
-            .map(|(resource, _)| *resource)
-            .collect()
-    } else {
-        (0..facts.resources.len()).collect()
+/// Indexes of the resources that lanes are looked for, and whether there are more: those with most of the critical path, or all where entities are named.
+fn wanted(facts: &Facts, asked: &Asked) -> (Vec<usize>, bool) {
+    let mut on_path: BTreeMap<usize, u64> = BTreeMap::new();
+    if !asked.entities.is_empty() {
+        on_path.extend((0..facts.resources.len()).map(|idx| (idx, 0)));
     }
+    for (resource, under) in &facts.critical {
+        *on_path.entry(*resource).or_default() += under.length_ns();
+    }
+    let mut wanted: Vec<(usize, u64)> = on_path.into_iter().collect();
+    wanted.sort_by_key(|(idx, on_path)| (std::cmp::Reverse(*on_path), *idx));
+    let is_cut = wanted.len() > RESOURCES_MAX;
+    wanted.truncate(RESOURCES_MAX);
+    (wanted.into_iter().map(|(idx, _)| idx).collect(), is_cut)
 }
 
 async fn infos(
     reader: &mut Reader<'_>,
     facts: &Facts,
-    wanted: &BTreeSet<usize>,
+    wanted: &[usize],
     asked: &Asked,
     around: Around,
 ) -> Result<Infos, Refusal> {
@@ -176,115 +171,8 @@ fn identity_of(entity: &EntityId) -> Option<Identity> {
     is_container.then(|| Identity::of([pair]))
 }
 
-/// The lanes to be measured, those with most of the critical path first.
-fn drafts(
-    facts: &Facts,
-    joined: &[(usize, Joined)],
-    infos: &Infos,
-    asked: &[EntityId],
-) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = Vec::new();
-    for (resource, joined) in joined {
-        let on_it = facts.critical.iter().filter(|(of, _)| of == resource);
-        let critical: Vec<Under> = on_it.map(|(_, under)| *under).collect();
-        let identity = facts.resources.get(*resource).map(|r| &r.identity);
-        let service = identity.map(|identity| identity.service_of_span().label().to_owned());
-        let host = joined.host.as_ref().map(|(known, _)| known.entity.clone());
-        let container = joined.container.as_ref().map(|(id, method)| Draft {
-            subject: Subject::Container(id.clone()),
-            method: *method,
-            critical: critical.clone(),
-            service: service.clone(),
-            label: infos.label_of_container(id),
-            host: host.clone(),
-        });
-        let on_host = joined.host.as_ref().map(|(known, method)| Draft {
-            subject: Subject::Host(known.clone()),
-            method: *method,
-            critical: critical.clone(),
-            service: service.clone(),
-            label: known.host.name.clone(),
-            host: host.clone(),
-        });
-        for draft in container.into_iter().chain(on_host) {
-            add(&mut drafts, draft);
-        }
-    }
-    if !asked.is_empty() {
-        drafts.retain(|draft| asked.contains(&draft.subject.entity()));
-        for entity in asked {
-            if !drafts.iter().any(|draft| draft.subject.entity() == *entity) {
-                drafts.extend(named(entity, infos));
-            }
-        }
-    }
-    drafts.sort_by_cached_key(|draft| {
-        let on_path: u64 = draft
-            .critical
-            .iter()
-            .map(|under| under.to_unix_ns - under.from_unix_ns)
-            .sum();
-        (std::cmp::Reverse(on_path), draft.subject.entity())
-    });
-    drafts
-}
-
-/// A lane for an entity by itself.
-fn named(entity: &EntityId, infos: &Infos) -> Option<Draft> {
-    let subject = match entity.kind() {
-        EntityKind::Container => Subject::Container(entity.part(0).to_owned()),
-        EntityKind::Host => Subject::Host(infos.host_of_id(entity)),
-        _ => return None,
-    };
-    Some(Draft {
-        label: match &subject {
-            Subject::Container(id) => infos.label_of_container(id),
-            Subject::Host(known) => known.host.name.clone(),
-        },
-        subject,
-        method: Method::Asked,
-        critical: Vec::new(),
-        service: None,
-        host: None,
-    })
-}
-
-fn add(drafts: &mut Vec<Draft>, draft: Draft) {
-    let known = drafts
-        .iter_mut()
-        .find(|known| known.subject.entity() == draft.subject.entity());
-    match known {
-        Some(known) => {
-            known.critical.extend(draft.critical);
-            known
-                .critical
-                .sort_unstable_by_key(|under| under.from_unix_ns);
-            known.method = known.method.min(draft.method);
-        }
-        None => drafts.push(draft),
-    }
-}
-
 /// A lane with what its sentences need: the service, and the host.
 pub(super) type Shown = (Lane, Option<String>, Option<EntityId>);
-
-impl Draft {
-    fn lane(self, signals: Vec<Measured>, infos: &Infos) -> Shown {
-        let entity = self.subject.entity();
-        let host = self.host.or_else(|| match &self.subject {
-            Subject::Container(id) => infos.host_of_container(id).map(|known| known.entity),
-            Subject::Host(known) => Some(known.entity.clone()),
-        });
-        let lane = Lane {
-            label: self.label.unwrap_or_else(|| entity.label().to_owned()),
-            entity,
-            method: self.method,
-            critical: self.critical,
-            signals,
-        };
-        (lane, self.service, host)
-    }
-}
 
 /// Whether somebody reports a host and does not say which.
 async fn has_nameless_hosts(reader: &mut Reader<'_>, around: Around) -> Result<bool, Refusal> {

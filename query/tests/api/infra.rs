@@ -361,6 +361,11 @@ async fn an_entity_tells_what_runs_on_what() {
             400,
             "TW3001",
         ),
+        (
+            "/api/tracewell/v1/traces/1/infra?entities=pod:x".to_owned(),
+            400,
+            "TW3001",
+        ),
     ] {
         let answer = served.get(&path).await;
         assert_eq!(

@@ -4,7 +4,7 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::Extensions;
 use axum::response::Response;
 use serde::Serialize;
-use telemetry::entity::EntityId;
+use telemetry::entity::{EntityId, EntityKind, ParseEntityError};
 
 use super::{Frame, Marks, RequestId, json_answer, marked, tenant_of, trace_id};
 use crate::Query;
@@ -118,13 +118,7 @@ fn read(parameters: &Parameters) -> Result<Asked, Refusal> {
     }
     let named = parameters.all("entities").flat_map(|text| text.split(','));
     let named = named.map(str::trim).filter(|text| !text.is_empty());
-    let entities: Result<Vec<EntityId>, Refusal> = named
-        .map(|text| {
-            let told =
-                |error| Refusal::invalid(format!("unable to parse param 'entities': {error}"));
-            text.parse().map_err(told)
-        })
-        .collect();
+    let entities: Result<Vec<EntityId>, Refusal> = named.map(lane_of).collect();
     let entities = entities?;
     if entities.len() > ENTITIES_MAX {
         let n = entities.len();
@@ -133,6 +127,20 @@ fn read(parameters: &Parameters) -> Result<Asked, Refusal> {
         )));
     }
     Ok(Asked { pad_ns, entities })
+}
+
+fn lane_of(text: &str) -> Result<EntityId, Refusal> {
+    let told = |why: String| Refusal::invalid(format!("unable to parse param 'entities': {why}"));
+    let entity: EntityId = text
+        .parse()
+        .map_err(|error: ParseEntityError| told(error.to_string()))?;
+    match entity.kind() {
+        EntityKind::Container | EntityKind::Host => Ok(entity),
+        kind => Err(told(format!(
+            "lanes are of containers and hosts, not of a {}",
+            kind.word()
+        ))),
+    }
 }
 
 /// ns from one moment to another, both since 1970; what lies too far apart is cut.
