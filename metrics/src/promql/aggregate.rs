@@ -31,16 +31,19 @@ pub(super) fn eval(
         | AggregateOp::LimitRatio => {
             let param = param(evaluator, aggregate, grid)?;
             let lines = evaluator.vector(&aggregate.expr, grid)?;
+            evaluator.notes.of(aggregate.expr.span.start);
             pick::pick(evaluator, aggregate, (&param, lines), grid)?
         }
         op => {
             let param = param(evaluator, aggregate, grid)?;
-            if op == AggregateOp::Quantile {
+            if let (AggregateOp::Quantile, Some(q)) = (op, &aggregate.param) {
+                evaluator.notes.of(q.span.start);
                 param
                     .iter()
                     .for_each(|q| quantile::check(*q, evaluator.notes));
             }
             let lines = evaluator.vector(&aggregate.expr, grid)?;
+            evaluator.notes.of(aggregate.expr.span.start);
             folded(evaluator, aggregate, (&param, &lines), grid)?
         }
     };

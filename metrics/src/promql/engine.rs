@@ -28,6 +28,7 @@ impl Drop for Waiting {
 
 /// What is evaluated, in one piece so that it can leave the async threads.
 struct Job {
+    query: String,
     expr: Expr,
     grid: Grid,
     frame: Frame,
@@ -133,6 +134,7 @@ impl Engine {
         let store = &self.inner.store;
         let data = fetch((store, tenant), &expr, (grid, frame), &config, &bounds).await?;
         let job = Job {
+            query: query.to_owned(),
             expr,
             grid,
             frame,
@@ -187,7 +189,7 @@ impl Job {
         };
         work.operations(0)?;
         let value = self.value(&evaluator)?;
-        let (warnings, infos) = notes.sentences();
+        let (warnings, infos) = notes.sentences(&self.query);
         Ok(Answer {
             value,
             warnings,

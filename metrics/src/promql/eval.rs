@@ -65,6 +65,7 @@ impl Evaluator<'_> {
             ExprKind::Binary(binary) => {
                 let lhs = self.eval(&binary.lhs, grid)?;
                 let rhs = self.eval(&binary.rhs, grid)?;
+                self.notes.of(expr.span.start);
                 binary::eval(self, binary, (lhs, rhs), grid)
             }
             ExprKind::Aggregate(aggregate) => aggregate::eval(self, aggregate, grid),

@@ -1,9 +1,10 @@
 //! Annotations: what an answer says beside its values, in the words of Prometheus (util/annotations).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::ast::Op;
 use super::format::quoted;
+use super::parse::place;
 
 /// Different sentences that an answer has at most; more are left out and their number is told.
 const NOTES_MAX: usize = 64;
@@ -172,32 +173,47 @@ fn go_float(value: f64) -> String {
     super::number::shortest(value)
 }
 
-/// What a query has to say, each once.
+/// What a query has to say, each once, and where.
 #[derive(Default)]
 pub(super) struct Notes {
-    notes: RefCell<Vec<Note>>,
-    n_left_out: std::cell::Cell<u64>,
+    notes: RefCell<Vec<(Note, usize)>>,
+    n_left_out: Cell<u64>,
+    /// The byte of the query at which stands what is worked on.
+    place: Cell<usize>,
 }
 
 impl Notes {
+    /// What is said from here on is said of what begins at this byte of the query.
+    pub(super) fn of(&self, place: usize) {
+        self.place.set(place);
+    }
+
     pub(super) fn add(&self, note: Note) {
         let mut notes = self.notes.borrow_mut();
-        if notes.contains(&note) || is_same_nan(&notes, &note) {
+        let place = self.place.get();
+        let is_known = |(known, at): &(Note, usize)| *at == place && is_same(known, &note);
+        if notes.iter().any(is_known) {
             return;
         }
         if notes.len() < NOTES_MAX {
-            notes.push(note);
+            notes.push((note, place));
         } else {
             self.n_left_out.set(self.n_left_out.get() + 1);
         }
     }
 
-    /// Warnings, and what is only worth knowing, sorted.
-    pub(super) fn sentences(&self) -> (Vec<String>, Vec<String>) {
+    /// Warnings, and what is only worth knowing, sorted; each with its line and column in the query.
+    pub(super) fn sentences(&self, query: &str) -> (Vec<String>, Vec<String>) {
         let notes = self.notes.borrow();
         let of = |warnings: bool| {
-            let wanted = notes.iter().filter(|note| note.is_warning() == warnings);
-            let mut sentences: Vec<String> = wanted.map(Note::sentence).collect();
+            let wanted = notes
+                .iter()
+                .filter(|(note, _)| note.is_warning() == warnings);
+            let sentences = wanted.map(|(note, at)| {
+                let (line, column) = place(query, *at);
+                format!("{} ({line}:{column})", note.sentence())
+            });
+            let mut sentences: Vec<String> = sentences.collect();
             sentences.sort();
             sentences
         };
@@ -212,7 +228,7 @@ impl Notes {
 }
 
 /// NaN is the same NaN here.
-fn is_same_nan(notes: &[Note], note: &Note) -> bool {
+fn is_same(a: &Note, b: &Note) -> bool {
     let is_nan = |note: &Note| matches!(note, Note::InvalidQuantile(q) if q.is_nan());
-    is_nan(note) && notes.iter().any(is_nan)
+    a == b || is_nan(a) && is_nan(b)
 }

@@ -191,7 +191,10 @@ mod tests {
         let of = |op| {
             let notes = Notes::default();
             let cells = [Cell::Histogram(&histogram), Cell::Histogram(&histogram)];
-            (fold(op, 0.5, cells.into_iter(), &notes), notes.sentences())
+            (
+                fold(op, 0.5, cells.into_iter(), &notes),
+                notes.sentences("a"),
+            )
         };
         let count = |value: Option<Value>| match value {
             Some(Value::Histogram(histogram)) => histogram.count,
@@ -205,8 +208,8 @@ mod tests {
         let mixed = [Cell::Float(1.0), Cell::Histogram(&histogram)];
         assert_eq!(fold(AggregateOp::Sum, 0.5, mixed.into_iter(), &notes), None);
         assert_eq!(
-            notes.sentences().0,
-            ["PromQL warning: encountered a mix of histograms and floats for aggregation"]
+            notes.sentences("a").0,
+            ["PromQL warning: encountered a mix of histograms and floats for aggregation (1:1)"]
         );
     }
 }

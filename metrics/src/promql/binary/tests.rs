@@ -51,7 +51,7 @@ fn operators_on_histograms() {
     assert_eq!(count(Op::Add, h, h), Some(8.0));
     assert_eq!(count(Op::Sub, h, h), Some(0.0));
     assert_eq!(apply(Op::Equal, h, h, &notes), Outcome::Compared(true));
-    assert_eq!(notes.sentences().1, [""; 0]);
+    assert_eq!(notes.sentences("a").1, [""; 0]);
     for (op, lhs, rhs) in [
         (Op::Div, f, h),
         (Op::Add, h, f),
@@ -61,6 +61,6 @@ fn operators_on_histograms() {
     ] {
         assert_eq!(apply(op, lhs, rhs, &notes), Outcome::None);
     }
-    let said = "PromQL info: incompatible sample types encountered for binary operator \"==\": float == histogram";
-    assert!(notes.sentences().1.iter().any(|info| info == said));
+    let said = "PromQL info: incompatible sample types encountered for binary operator \"==\": float == histogram (1:1)";
+    assert!(notes.sentences("a").1.iter().any(|info| info == said));
 }

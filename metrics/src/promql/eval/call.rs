@@ -171,7 +171,10 @@ impl Evaluator<'_> {
             functions::check_factors(&params)?;
         }
         let matrix = call.args.iter().find(|arg| arg.ty == Type::Matrix);
-        let ranged = self.ranged(matrix.ok_or_else(|| wrong_type("a range vector"))?, grid)?;
+        let matrix = matrix.ok_or_else(|| wrong_type("a range vector"))?;
+        let ranged = self.ranged(matrix, grid)?;
+        self.notes
+            .of(call.args.first().unwrap_or(matrix).span.start);
         let param = |nth: usize, idx: usize| params.get(nth).map_or(f64::NAN, |of| at(of, idx));
         let mut lines = Vec::with_capacity(ranged.series.len());
         let times = grid.times();

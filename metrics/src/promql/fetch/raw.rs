@@ -8,6 +8,9 @@ use super::super::steps::{histogram_bytes, is_stale};
 use super::{Fetched, FetchedPoints, Use};
 use crate::{Histogram, Labels, Points, Samples, SeriesData, Value, Window};
 
+/// Bytes of a label whose texts are shared.
+const LABEL_BYTES: usize = 2 * size_of::<Arc<str>>();
+
 pub(super) struct Prepared {
     pub(super) series: Vec<Fetched>,
     pub(super) n_samples: u64,
@@ -94,6 +97,7 @@ pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepar
         if let FetchedPoints::Samples(samples) = &points {
             prepared.bytes += samples_bytes(samples);
         }
+        prepared.bytes += size_of::<Fetched>() + series.labels.len() * LABEL_BYTES;
         prepared.series.push(Fetched {
             labels: series.labels,
             points,

@@ -53,7 +53,9 @@ pub(in crate::promql) fn histogram_quantile(
 ) -> Evaluation<Vec<Line>> {
     let q = evaluator.scalar(arg(call, 0)?, grid)?;
     let lines = evaluator.vector(arg(call, 1)?, grid)?;
+    evaluator.notes.of(arg(call, 0)?.span.start);
     q.iter().for_each(|q| quantile::check(*q, evaluator.notes));
+    evaluator.notes.of(arg(call, 1)?.span.start);
     let of_native = |idx: usize, histogram: &Histogram, metric: &str| {
         let (value, nan) = native::quantile(at(&q, idx), histogram);
         match nan {
@@ -85,6 +87,7 @@ pub(in crate::promql) fn histogram_fraction(
     let lower = evaluator.scalar(arg(call, 0)?, grid)?;
     let upper = evaluator.scalar(arg(call, 1)?, grid)?;
     let lines = evaluator.vector(arg(call, 2)?, grid)?;
+    evaluator.notes.of(arg(call, 2)?.span.start);
     let of_native = |idx: usize, histogram: &Histogram, metric: &str| {
         if histogram.sum.is_nan() {
             evaluator.notes.add(Note::FractionNans(metric.to_owned()));
