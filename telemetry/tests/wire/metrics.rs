@@ -1,5 +1,6 @@
 //! The walker of metrics against prost: values, refusals, limits, and what regrouping makes of a request.
 
+mod judged;
 mod regroup;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
