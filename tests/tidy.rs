@@ -56,6 +56,8 @@ const PURE: &[&str] = &[
     "service-map/src/graph",
     "service-map/src/layout",
     "service-map/src/reach",
+    "telemetry/src/entity",
+    "telemetry/src/signals",
 ];
 
 /// What no pure module may name.
