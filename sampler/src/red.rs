@@ -14,7 +14,7 @@ mod span;
 mod table;
 mod window;
 
-use service_map::edge::Counted;
+use service_map::edge::{Counted, Role, Unpaired};
 use telemetry::derived::TenantDelta;
 use telemetry::histogram::ExpHistogram;
 use telemetry::wire::{SpanKind, SpanView};
@@ -113,6 +113,27 @@ impl Red {
     /// Counts what an end of a call in a decided trace of a tenant counts for.
     pub fn count(&mut self, tenant: &Tenant, counted: Counted<'_>) {
         let overflowed = self.edges.count(tenant, counted, &mut self.n_windows);
+        self.n_edges_overflowed += u64::from(overflowed);
+    }
+
+    /// Counts an end of a call that came when its trace was decided already.
+    pub fn count_late(
+        &mut self,
+        tenant: &Tenant,
+        span: &SpanView<'_>,
+        t: RecordTime,
+        historic: bool,
+    ) {
+        let Some(role) = Role::of(span.kind()) else {
+            return;
+        };
+        let end = Unpaired {
+            side: role.side(),
+            service: service_of(span),
+            weight: weight(span.trace_state()),
+            window_ms: window_of(span, t, historic),
+        };
+        let overflowed = self.edges.late(tenant, &end, &mut self.n_windows);
         self.n_edges_overflowed += u64::from(overflowed);
     }
 

@@ -23,6 +23,10 @@ pub const SERVER_SECONDS: &str = "traces_service_graph_request_server_seconds";
 pub const QUEUE_SECONDS: &str = "traces_service_graph_request_messaging_system_seconds";
 /// Ends whose other end nobody knows.
 pub const UNPAIRED: &str = "traces_service_graph_unpaired_spans_total";
+/// Ends that came when their trace was decided already, and count in no edge.
+pub const DROPPED: &str = "traces_service_graph_dropped_spans_total";
+/// That an edge was there.
+pub const CONNECTION_INFO: &str = "traces_service_graph_connection_info";
 
 /// The node that calls where a trace begins with a server.
 pub const USER: &str = "user";

@@ -7,6 +7,7 @@ use bus::machine::Machine;
 use bus::{Kind, Offset, Record};
 use sampler::control::Control;
 use sampler::{SealedEpoch, Shard};
+use service_map::edge::{CONNECTION_INFO, DROPPED};
 use telemetry::derived::{DeltaValue, TenantDelta};
 use telemetry::wire::{SpanKind, SpanView, StatusCode, ValueView, span_at};
 
@@ -75,7 +76,10 @@ fn told(sealed: &[SealedEpoch], shard: &Shard) -> Told {
 }
 
 fn tell(delta: &TenantDelta, told: &mut Told) {
-    let edges = |name: &str| name.starts_with("traces_service_graph_");
+    // late spans are in no trace that was decided, and what was merely there has no number
+    let edges = |name: &str| {
+        name.starts_with("traces_service_graph_") && name != DROPPED && name != CONNECTION_INFO
+    };
     for series in delta.series.iter().filter(|series| edges(&series.name)) {
         let labels = series.labels.iter().map(|(n, v)| format!("{n}={v}"));
         let labels: Vec<String> = labels.collect();

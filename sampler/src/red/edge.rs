@@ -1,8 +1,8 @@
 //! Series of edges: what decided traces add to who calls whom, and the ends of calls of which nobody knows the other.
 
 use service_map::edge::{
-    CLIENT_SECONDS, Connection, Counted, Edge, FAILED, QUEUE_SECONDS, REQUESTS, Request,
-    SERVER_SECONDS, Side, UNPAIRED, Unpaired,
+    CLIENT_SECONDS, CONNECTION_INFO, Connection, Counted, DROPPED, Edge, FAILED, QUEUE_SECONDS,
+    REQUESTS, Request, SERVER_SECONDS, Side, UNPAIRED, Unpaired,
 };
 use telemetry::Tenant;
 use telemetry::derived::{DeltaValue, SeriesDelta, WindowDelta};
@@ -33,9 +33,12 @@ struct EdgeCounts {
     queue: ExpHistogram,
 }
 
+/// Ends of calls that are in no edge, for one reason.
 #[derive(Debug)]
-struct UnpairedSeries {
+struct AloneSeries {
     tenant: Tenant,
+    /// The metric that tells the reason.
+    name: &'static str,
     side: Side,
     service: Box<str>,
     windows: Windows<f64>,
@@ -44,7 +47,7 @@ struct UnpairedSeries {
 #[derive(Debug, Default)]
 pub(super) struct EdgeTable {
     edges: Table<EdgeSeries>,
-    unpaired: Table<UnpairedSeries>,
+    alone: Table<AloneSeries>,
 }
 
 /// Where what is too much counts.
@@ -65,7 +68,7 @@ impl EdgeTable {
     ) -> bool {
         match counted {
             Counted::Request(request) => self.request(tenant, &request, n_windows),
-            Counted::Unpaired(unpaired) => self.unpaired(tenant, &unpaired, n_windows),
+            Counted::Unpaired(end) => self.alone(tenant, UNPAIRED, &end, n_windows),
         }
     }
 
@@ -120,35 +123,53 @@ impl EdgeTable {
         self.edges.add(hash, series)
     }
 
-    fn unpaired(&mut self, tenant: &Tenant, unpaired: &Unpaired<'_>, n_windows: &mut u64) -> bool {
-        let is_full = self.unpaired.len() >= EDGES_MAX;
+    /// Counts an end that came too late for an edge. Returns whether it counts under [`OVERFLOW`].
+    pub(super) fn late(
+        &mut self,
+        tenant: &Tenant,
+        end: &Unpaired<'_>,
+        n_windows: &mut u64,
+    ) -> bool {
+        self.alone(tenant, DROPPED, end, n_windows)
+    }
+
+    fn alone(
+        &mut self,
+        tenant: &Tenant,
+        name: &'static str,
+        end: &Unpaired<'_>,
+        n_windows: &mut u64,
+    ) -> bool {
+        let is_full = self.alone.len() >= EDGES_MAX;
         let find = |service: &str| {
-            let hash = self.unpaired.hash((tenant, unpaired.side, service));
-            let found = self.unpaired.find(hash, |series| {
+            let hash = self.alone.hash((tenant, name, end.side, service));
+            let found = self.alone.find(hash, |series| {
                 series.tenant == *tenant
-                    && series.side == unpaired.side
+                    && series.name == name
+                    && series.side == end.side
                     && *series.service == *service
             });
             (hash, found)
         };
-        let (mut hash, mut found) = find(unpaired.service);
-        let mut service = unpaired.service;
+        let (mut hash, mut found) = find(end.service);
+        let mut service = end.service;
         let overflowed = found.is_none() && is_full;
         if overflowed {
             service = OVERFLOW;
             (hash, found) = find(service);
         }
         let series = found.unwrap_or_else(|| {
-            let series = UnpairedSeries {
+            let series = AloneSeries {
                 tenant: tenant.clone(),
-                side: unpaired.side,
+                name,
+                side: end.side,
                 service: service.into(),
                 windows: Windows::default(),
             };
-            self.unpaired.add(hash, series)
+            self.alone.add(hash, series)
         });
-        let windows = &mut self.unpaired.get_mut(series).windows;
-        *windows.at(unpaired.window_ms, n_windows) += unpaired.weight;
+        let windows = &mut self.alone.get_mut(series).windows;
+        *windows.at(end.window_ms, n_windows) += end.weight;
         overflowed
     }
 
@@ -165,14 +186,12 @@ impl EdgeTable {
                 }
             }
         }
-        for series in self.unpaired.iter() {
-            if wanted(&series.tenant, UNPAIRED) {
+        for series in self.alone.iter() {
+            if wanted(&series.tenant, series.name) {
                 let windows = series.windows.deltas(|n| DeltaValue::Count(*n));
-                let labels = vec![(
-                    series.side.label().to_owned(),
-                    String::from(&*series.service),
-                )];
-                into.push((&series.tenant, delta(UNPAIRED, labels, windows)));
+                let service = String::from(&*series.service);
+                let labels = vec![(series.side.label().to_owned(), service)];
+                into.push((&series.tenant, delta(series.name, labels, windows)));
             }
         }
     }
@@ -181,7 +200,8 @@ impl EdgeTable {
 /// What one series of an edge has of its counts, if there is anything.
 type Part = fn(&EdgeCounts) -> Option<DeltaValue>;
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
+    (CONNECTION_INFO, |_| Some(DeltaValue::Seen)),
     (REQUESTS, |counts| number(counts.n)),
     (FAILED, |counts| number(counts.n_failed)),
     (CLIENT_SECONDS, |counts| distribution(&counts.client)),

@@ -70,14 +70,18 @@ impl Shard {
             offset: record.offset,
             place: span.place(),
         };
-        let identity = identity(span);
-        match self.decisions.find(tenant, id) {
-            Some(Some(sampling)) => {
-                self.epoch.n_late.ends += u64::from(identity.is_end());
-                self.epoch.add_late(tenant, id, sampling, at, identity);
-            }
+        let decided = self.decisions.find(tenant, id);
+        if decided.is_some() && Role::of(span.kind()).is_some() {
+            let header = &record.header;
+            self.epoch.n_late.ends += 1;
+            self.red
+                .count_late(&header.tenant, span, record.appended_at, header.historic);
+        }
+        match decided {
+            Some(Some(sampling)) => self
+                .epoch
+                .add_late(tenant, id, sampling, at, identity(span)),
             Some(None) => {
-                self.epoch.n_late.ends += u64::from(identity.is_end());
                 self.epoch.n_late.dropped += 1;
                 self.totals(tenant).sampled_out += 1;
             }

@@ -378,14 +378,16 @@ fn edges(log: &Log) -> Vec<(String, f64)> {
     let mut told = BTreeMap::new();
     let deltas = log.sealed.iter().flat_map(|epoch| &epoch.red.tenants);
     for series in deltas.flat_map(|delta| &delta.series) {
-        if !matches!(&*series.name, edge::REQUESTS | edge::UNPAIRED) {
-            continue;
-        }
-        let labels: Vec<&str> = series
+        let mut labels: Vec<&str> = series
             .labels
             .iter()
             .map(|(_, value)| value.as_str())
             .collect();
+        match &*series.name {
+            edge::REQUESTS | edge::UNPAIRED => {}
+            edge::DROPPED => labels.insert(0, "late"),
+            _ => continue,
+        }
         for window in &series.windows {
             if let DeltaValue::Count(n) = window.value {
                 *told.entry(labels.join(" ")).or_default() += n;
@@ -430,6 +432,7 @@ fn edges_count_once_from_every_decided_trace_and_late_spans_in_none() {
         log.ticks(seconds + 21..=seconds + 40);
     }
     let expected = [
+        ("late unknown_service", 2.0),
         ("unknown_service", 2.0),
         ("unknown_service unknown_service", 2.0),
     ];

@@ -2,7 +2,7 @@
 
 use telemetry::wire::SpanKind;
 
-use super::PeerKind;
+use super::{PeerKind, Side};
 
 /// What a span is to a call. Spans of other kinds are no ends of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,16 @@ impl Role {
     #[must_use]
     pub fn calls(self) -> bool {
         matches!(self, Self::Client | Self::Producer)
+    }
+
+    /// Which end it is.
+    #[must_use]
+    pub fn side(self) -> Side {
+        if self.calls() {
+            Side::Client
+        } else {
+            Side::Server
+        }
     }
 
     /// Whether a queue lies between it and its other end.
