@@ -11,10 +11,8 @@ pub(crate) fn sum<'a>(histograms: impl Iterator<Item = &'a Histogram>) -> ExpHis
     let mut running: Option<Running> = None;
     for one in histograms {
         let is_added = running.as_mut().is_some_and(|running| running.add(one));
-        if !is_added {
-            if let Some(done) = running.replace(Running::of(one)) {
-                done.add_to(&mut sum);
-            }
+        if !is_added && let Some(done) = running.replace(Running::of(one)) {
+            done.add_to(&mut sum);
         }
     }
     if let Some(done) = running {
