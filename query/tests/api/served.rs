@@ -200,7 +200,11 @@ impl Served {
         .expect("a store");
         let log = Local::open_inline(
             Disk::Sim(SimDisk::new(1)),
-            &bus::Config::default(),
+            // The disk is in memory, and writes a segment as a whole.
+            &bus::Config {
+                segment_bytes_max: 4 << 20,
+                ..bus::Config::default()
+            },
             1,
             clock.clone(),
             bus::Metrics::default(),

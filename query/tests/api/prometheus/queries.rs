@@ -187,3 +187,29 @@ async fn an_answer_from_a_store_that_still_reads_says_so() {
         }
     }
 }
+
+#[tokio::test]
+async fn features_are_on_when_they_are_named() {
+    let features = vec!["promql-experimental-functions".to_owned()];
+    let served = Served::with(query::Config {
+        promql_features: features.try_into().expect("features"),
+        ..query::Config::default()
+    })
+    .await;
+    let answer = served
+        .get_with("/api/v1/query", &[("query", "limitk(1, vector(7))")])
+        .await;
+    assert_eq!(
+        answer.json()["data"]["result"][0]["value"][1],
+        "7",
+        "{}",
+        answer.text
+    );
+    let flags = served.get("/api/v1/status/flags").await.json();
+    assert_eq!(
+        flags["data"]["enable-feature"],
+        "promql-experimental-functions"
+    );
+    let unknown: Result<query::PromqlFeatures, _> = vec!["nothing".to_owned()].try_into();
+    assert!(unknown.is_err());
+}

@@ -144,6 +144,6 @@ pub(super) async fn write(served: &Served, tenant: &Tenant, number: u128, reques
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let there = tokio::time::timeout(Duration::from_secs(20), all_there).await;
+    let there = tokio::time::timeout(Duration::from_secs(60), all_there).await;
     there.expect("the series are seen");
 }
