@@ -70,7 +70,7 @@ impl Info {
     }
 
     /// Whether an agent says it, and not the service itself, which does not know its host.
-    fn is_of_agent(&self) -> bool {
+    pub(super) fn is_of_agent(&self) -> bool {
         self.identity.get(SERVICE_NAME).is_none()
     }
 }
@@ -152,7 +152,8 @@ impl Infos {
     }
 
     /// With what its hosts say put in order; whatever asks for a host comes after this.
-    pub(super) fn with_hosts(mut self, hosts: Vec<Info>) -> Self {
+    pub(super) fn with_hosts(mut self, mut hosts: Vec<Info>) -> Self {
+        hosts.sort_by_key(|info| !info.is_of_agent()); // stable: agents know best
         self.known = hosts
             .iter()
             .filter_map(|info| info.identity.host())
@@ -165,10 +166,15 @@ impl Infos {
     /// A host as it calls itself: an agent says all its names.
     pub(super) fn known_host(&self, host: &Host) -> KnownHost {
         let same: Vec<&Host> = self.known.iter().filter(|other| other.is(host)).collect();
+        let is_shared = |host: &&Host| {
+            let id = host.id.as_ref();
+            id.is_some_and(|id| self.shared.contains(id))
+        };
+        // The first is an agent's, if there is one; of clones it is the one by that name.
         let by_name = same.iter().find(|other| other.name == host.name);
-        let canonical = (*by_name.or(same.first()).unwrap_or(&host)).clone();
-        let is_shared = |id: &String| self.shared.contains(id);
-        let is_cloned = canonical.id.as_ref().is_some_and(is_shared);
+        let is_cloned = same.first().is_some_and(is_shared);
+        let found = by_name.filter(|_| is_cloned).or(same.first());
+        let canonical = (*found.unwrap_or(&host)).clone();
         match (&canonical.id, &canonical.name) {
             (Some(id), Some(name)) if is_cloned => KnownHost {
                 entity: EntityId::cloned_host(id, name),
@@ -181,6 +187,15 @@ impl Infos {
                 is_cloned: false,
             },
         }
+    }
+
+    /// The host of all agents, if there is only one.
+    pub(super) fn only_host(&self) -> Option<KnownHost> {
+        let mut agents = self.hosts.iter().filter(|info| info.is_of_agent());
+        let first = agents.next()?.identity.host()?;
+        let is_first = |info: &Info| info.identity.host().is_none_or(|host| host.is(&first));
+        let only = self.known_host(&first);
+        (agents.all(is_first) && !only.is_cloned).then_some(only)
     }
 
     /// Ids that several hosts share.
@@ -210,29 +225,32 @@ impl Infos {
     }
 }
 
-/// Ids that hosts of different names had at once: disks were cloned with their machine-id.
+/// Ids that agents of different names had at once: disks were cloned with their machine-id. A service does not count: in a container it takes the container's
+/// name for its host's.
 fn shared_ids(hosts: &[Info]) -> Vec<String> {
-    let mut by_id: BTreeMap<String, Vec<(String, &Info)>> = BTreeMap::new();
-    for info in hosts {
+    let mut by_id: BTreeMap<String, BTreeMap<String, (i64, i64)>> = BTreeMap::new();
+    for info in hosts.iter().filter(|info| info.is_of_agent()) {
         if let Some(Host {
             id: Some(id),
             name: Some(name),
             ..
         }) = info.identity.host()
         {
-            by_id.entry(id).or_default().push((name, info));
+            let seen = (info.first_unix_ms, info.last_unix_ms);
+            let names = by_id.entry(id).or_default();
+            let (first, last) = names.entry(name).or_insert(seen);
+            *first = seen.0.min(*first);
+            *last = seen.1.max(*last);
         }
     }
-    let is_shared = |of_id: &Vec<(String, &Info)>| {
-        let pairs = of_id
-            .iter()
-            .flat_map(|one| of_id.iter().map(move |other| (one, other)));
-        pairs.into_iter().any(|((name, one), (other_name, other))| {
-            name != other_name
-                && other.first_unix_ms <= one.last_unix_ms
-                && one.first_unix_ms <= other.last_unix_ms
-        })
+    let is_shared = |names: &BTreeMap<String, (i64, i64)>| {
+        let mut seen: Vec<(i64, i64)> = names.values().copied().collect();
+        seen.sort_unstable();
+        let later = seen.iter().skip(1);
+        seen.iter()
+            .zip(later)
+            .any(|((_, last), (next, _))| next <= last)
     };
-    let shared = by_id.into_iter().filter(|(_, of_id)| is_shared(of_id));
+    let shared = by_id.into_iter().filter(|(_, names)| is_shared(names));
     shared.map(|(id, _)| id).collect()
 }

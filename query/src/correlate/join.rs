@@ -256,17 +256,8 @@ impl Question<'_> {
             joined.host = host.map(|host| (host, Method::OnlyCandidate));
             return;
         }
-        let hosts = self
-            .infos
-            .hosts
-            .iter()
-            .filter_map(|info| info.identity.host());
-        let mut hosts: Vec<KnownHost> = hosts.map(|host| self.infos.known_host(&host)).collect();
-        hosts.sort_by(|a, b| a.entity.cmp(&b.entity));
-        hosts.dedup_by(|a, b| a.entity == b.entity);
-        if let [host] = hosts.as_slice() {
-            joined.host = Some((host.clone(), Method::OnlyCandidate));
-        }
+        let host = self.infos.only_host();
+        joined.host = host.map(|host| (host, Method::OnlyCandidate));
     }
 }
 

@@ -194,6 +194,18 @@ fn hosts_that_share_an_id_are_told_apart_by_name() {
         &world,
         "A(container.id) host:h1/node-1(container.id)",
     );
+    // a service takes its container's name for its host's
+    let mut hosts_and_service = hosts.clone();
+    hosts_and_service.truncate(2);
+    hosts_and_service.push(row("service.name=s host.id=h1 host.name=web-1"));
+    let with_service = world.clone().with_hosts(hosts_and_service);
+    assert!(with_service.shared_ids().is_empty());
+    check(
+        "service.name=s host.id=h1 host.name=web-1",
+        &[],
+        &with_service,
+        "- host:h1(host)",
+    );
     // one after the other is a new name, no clone
     for (idx, info) in hosts.iter_mut().enumerate() {
         info.first_unix_ms = 100 * idx as i64;
