@@ -169,7 +169,10 @@ impl<'a> MetricFold<'a> {
         fold: &mut Fold<'_>,
     ) -> Option<SeriesId> {
         let unix_ms = unix_ms(point.time_unix_ns);
-        let name = format!("{}{suffix}", self.name);
+        let name = match suffix {
+            "" => Cow::Borrowed(self.name.as_str()),
+            suffix => Cow::Owned(format!("{}{suffix}", self.name)),
+        };
         labels.with(&name, more, |labels| {
             if point.no_value {
                 return fold.float(labels, unix_ms, f64::from_bits(STALE_BITS));

@@ -25,8 +25,9 @@ pub use metric::{
     BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, HistogramSide,
     Label, MetadataView, MetricLimits, MetricRegroup, MetricView, MetricsView, MetricsWalker,
     NativeHistogramView, Number, NumberPointView, NumbersView, PointsView, QuantileView,
-    RejectedPoints, ResourceMetricsView, SampleView, ScopeMetricsView, SeriesView, SpanOfBuckets,
-    SummaryPointView, Temporality, WriteExemplarView, WriteRegroup, WriteView, WriteWalker,
+    RejectedPoints, ResourceMetricsView, SampleView, ScopeMetricsView, SeriesContent, SeriesView,
+    SpanOfBuckets, SummaryPointView, Temporality, WriteExemplarView, WriteRegroup, WriteView,
+    WriteWalker,
 };
 pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,

@@ -175,7 +175,10 @@ impl Fleet {
         };
         Host {
             name: format!("node-{n:05}.example.internal"),
-            id: format!("{:032x}", u128::from(self.seed) << 64 | n as u128 * 7_919),
+            id: format!(
+                "{:032x}",
+                (u128::from(self.seed) << 64) | (n as u128 * 7_919)
+            ),
             instance: format!("10.{}.{}.7:9100", n / 256, n % 256),
             zone: ["eu-1a", "eu-1b", "eu-1c"][n % 3],
             metrics: (0..n_metrics).map(metric).collect(),

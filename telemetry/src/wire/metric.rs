@@ -18,8 +18,8 @@ mod walk;
 pub use limit::{MetricLimits, RejectedPoints};
 pub use regroup::MetricRegroup;
 pub use remote_write::{
-    HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesView, SpanOfBuckets,
-    WriteExemplarView, WriteRegroup, WriteView, WriteWalker,
+    HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesContent, SeriesView,
+    SpanOfBuckets, WriteExemplarView, WriteRegroup, WriteView, WriteWalker,
 };
 pub use view::{
     BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, MetricView,

@@ -2,7 +2,8 @@
 //! as they were sent.
 
 use telemetry::wire::{
-    HistogramSide, Label, MetadataView, NativeHistogramView, SeriesView, SpanOfBuckets, WriteView,
+    HistogramSide, Label, MetadataView, NativeHistogramView, SeriesContent, SeriesView,
+    SpanOfBuckets, WriteView,
 };
 
 use crate::chunk::histograms::BUCKETS_MAX;
@@ -14,8 +15,13 @@ pub(super) fn fold(view: &WriteView<'_>, fold: &mut Fold<'_>) {
     for metadata in view.metadata() {
         fold_metadata(&metadata, fold);
     }
+    let (mut labels, mut pairs) = (Vec::new(), Vec::new());
     for series in view.series() {
-        fold_series(&series, fold);
+        labels.clear();
+        let content = series.read(&mut labels);
+        pairs.clear();
+        put_pairs(&labels, &mut pairs);
+        fold_series(&series, content, &pairs, fold);
     }
 }
 
@@ -34,30 +40,39 @@ fn fold_metadata(view: &MetadataView<'_>, fold: &mut Fold<'_>) {
 }
 
 /// Sorted by name, each name once, no value empty.
-fn pairs<'a>(labels: impl Iterator<Item = Label<'a>>) -> Vec<(&'a str, &'a str)> {
-    let pairs = labels.map(|label| (label.name, label.value));
-    let mut pairs: Vec<(&str, &str)> = pairs.filter(|(_, value)| !value.is_empty()).collect();
+fn put_pairs<'a>(labels: &[Label<'a>], pairs: &mut Vec<(&'a str, &'a str)>) {
+    let set = labels.iter().filter(|label| !label.value.is_empty());
+    pairs.extend(set.map(|label| (label.name, label.value)));
     if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
         pairs.sort_by_key(|(name, _)| *name);
         pairs.dedup_by_key(|(name, _)| *name);
     }
-    pairs
 }
 
-fn fold_series(series: &SeriesView<'_>, fold: &mut Fold<'_>) {
-    let labels = pairs(series.labels());
+fn fold_series(
+    series: &SeriesView<'_>,
+    content: SeriesContent,
+    labels: &[(&str, &str)],
+    fold: &mut Fold<'_>,
+) {
     let mut id = None;
     for sample in series.samples() {
-        let taken = fold.float(&labels, sample.unix_ms, sample.value);
+        let taken = fold.float(labels, sample.unix_ms, sample.value);
         id = taken.or(id);
     }
+    if content.n_histograms == 0 && content.n_exemplars == 0 {
+        return;
+    }
     for histogram in series.histograms() {
-        let taken = fold.histogram(&labels, histogram.unix_ms, native(&histogram));
+        let taken = fold.histogram(labels, histogram.unix_ms, native(&histogram));
         id = taken.or(id);
     }
     let Some(id) = id else { return };
     for exemplar in series.exemplars() {
-        let labels = pairs(exemplar.labels()).into_iter();
+        let sent: Vec<Label<'_>> = exemplar.labels().collect();
+        let mut labels = Vec::new();
+        put_pairs(&sent, &mut labels);
+        let labels = labels.into_iter();
         fold.exemplar(RowExemplar {
             series: id,
             unix_ms: exemplar.unix_ms,
@@ -152,6 +167,8 @@ mod tests {
     fn labels_are_put_in_order() {
         let label = |name, value| Label { name, value };
         let labels = [label("b", "1"), label("a", ""), label("__name__", "up")];
-        assert_eq!(pairs(labels.into_iter()), [("__name__", "up"), ("b", "1")]);
+        let mut pairs = Vec::new();
+        put_pairs(&labels, &mut pairs);
+        assert_eq!(pairs, [("__name__", "up"), ("b", "1")]);
     }
 }

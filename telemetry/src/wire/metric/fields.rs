@@ -32,6 +32,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline(always)]
     fn read(&mut self) -> Option<Option<FieldAt>> {
         let start = self.reader.at();
         let key = self.reader.varint().ok()?;
@@ -59,6 +60,8 @@ impl<'a> Fields<'a> {
 impl Iterator for Fields<'_> {
     type Item = FieldAt;
 
+    // the callers take a few fields of each kind: seen by the compiler, most of what is read is never put together
+    #[inline(always)]
     fn next(&mut self) -> Option<FieldAt> {
         while !self.reader.is_at_end() {
             if let Some(field) = self.read()? {

@@ -13,11 +13,12 @@ use super::super::schema::WRITE_REQUEST;
 use super::check::check;
 use super::fields::Bodies;
 use super::limit::{MetricLimits, RejectedPoints};
+use judge::Looked;
 
 pub use regroup::WriteRegroup;
 pub use view::{
-    HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesView, SpanOfBuckets,
-    WriteExemplarView,
+    HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesContent, SeriesView,
+    SpanOfBuckets, WriteExemplarView,
 };
 
 /// Field numbers of `WriteRequest`.
@@ -135,16 +136,17 @@ impl WriteWalker {
         let mut n_points = 0_u32;
         for (idx, extent) in bodies(bytes, TIME_SERIES).enumerate() {
             let series = SeriesView::new(bytes, extent);
-            let n_here = judge::n_points(&series);
+            let looked = Looked::at(&series, limits);
+            let n_here = looked.n_points();
             n_points = n_points.saturating_add(n_here);
             if n_points > limits.items_max {
                 return Err(Stop::TooManyItems);
             }
-            if let Err(reason) = judge::series(&series, limits) {
+            if let Err(reason) = judge::series(&series, &looked, limits) {
                 let told = format_args!("timeseries[{idx}]{}: {reason}", judge::named(&series));
                 self.rejected.points.add(n_here, told);
             } else if n_here > 0 {
-                self.push(TIME_SERIES, extent, series.identity(), n_here, limits)?;
+                self.push(TIME_SERIES, extent, looked.identity(), n_here, limits)?;
             }
         }
         for extent in bodies(bytes, METADATA) {

@@ -1,9 +1,10 @@
 //! Which series no store can use (delivery.md §8, B17 and B18): left out one by one, each with the reason.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use super::super::super::proto::Extent;
 use super::super::limit::MetricLimits;
+use super::view::{EXEMPLARS, HISTOGRAMS, LABELS, SAMPLES};
 use super::view::{HistogramSide, Label, MetadataView, NativeHistogramView, SeriesView};
 
 /// Label that is the metric's name.
@@ -30,60 +31,150 @@ pub(super) fn named(series: &SeriesView<'_>) -> String {
     }
 }
 
-pub(super) fn n_points(series: &SeriesView<'_>) -> u32 {
-    u32::try_from(series.n_points()).unwrap_or(u32::MAX)
+/// What one pass over a series finds: most have nothing but labels and a sample, and are read once.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    n_samples: u32,
+    n_exemplars: u32,
+    n_histograms: u32,
+    n_labels: u32,
+    /// What is wrong with the first label that cannot be used.
+    flaw: Option<&'static str>,
+    /// Length of the metric's name.
+    name_bytes: Option<usize>,
+    is_unsorted: bool,
+    identity: u64,
 }
 
-pub(super) fn series(series: &SeriesView<'_>, limits: &MetricLimits) -> Judged {
-    labels(series, limits)?;
-    if series.n_exemplars() > limits.exemplars_max as usize {
+impl Looked {
+    pub(super) fn at(series: &SeriesView<'_>, limits: &MetricLimits) -> Self {
+        let mut looked = Self::default();
+        let mut last: &[u8] = &[];
+        for (number, body) in series.bodies() {
+            match number {
+                LABELS if looked.flaw.is_none() => {
+                    let (name, value) = series.label_bytes(body);
+                    looked.label(name, value, last, limits);
+                    last = name;
+                }
+                SAMPLES => looked.n_samples = looked.n_samples.saturating_add(1),
+                EXEMPLARS => looked.n_exemplars = looked.n_exemplars.saturating_add(1),
+                HISTOGRAMS => looked.n_histograms = looked.n_histograms.saturating_add(1),
+                _ => {}
+            }
+        }
+        looked
+    }
+
+    /// Samples and histograms.
+    pub(super) fn n_points(&self) -> u32 {
+        self.n_samples.saturating_add(self.n_histograms)
+    }
+
+    /// Hash of the labels, whatever their order. Empty ones are none.
+    pub(super) fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    fn label(&mut self, name: &[u8], value: &[u8], last: &[u8], limits: &MetricLimits) {
+        self.n_labels = self.n_labels.saturating_add(1);
+        self.flaw = flaw(self.n_labels, name.len(), value.len(), limits);
+        self.is_unsorted |= self.n_labels > 1 && last >= name;
+        if name == NAME.as_bytes() && self.name_bytes.is_none() {
+            self.name_bytes = Some(value.len());
+        }
+        if !value.is_empty() {
+            self.identity = self.identity.wrapping_add(label_hash(name, value));
+        }
+    }
+}
+
+/// Bytes of a label that are hashed in one go: nearly all are shorter.
+const SHORT_BYTES: usize = 128;
+
+/// Hash of name, 0, value.
+fn label_hash(name: &[u8], value: &[u8]) -> u64 {
+    let mut buffer = [0; SHORT_BYTES];
+    let n_bytes = name.len() + 1 + value.len();
+    if let Some(short) = buffer.get_mut(..n_bytes)
+        && let Some((name_at, rest)) = short.split_at_mut_checked(name.len())
+        && let Some((_, value_at)) = rest.split_first_mut()
+    {
+        name_at.copy_from_slice(name);
+        value_at.copy_from_slice(value);
+        return xxh3_64(short);
+    }
+    let mut hash = Xxh3Default::new();
+    hash.update(name);
+    hash.update(b"\0");
+    hash.update(value);
+    hash.digest()
+}
+
+pub(super) fn series(series: &SeriesView<'_>, looked: &Looked, limits: &MetricLimits) -> Judged {
+    labels(series, looked, limits)?;
+    if looked.n_exemplars > limits.exemplars_max {
         return Err("more than 128 exemplars");
     }
-    for exemplar in series.exemplars() {
-        limited(exemplar.labels(), limits)?;
+    if looked.n_exemplars > 0 {
+        for exemplar in series.exemplars() {
+            limited(exemplar.labels(), limits)?;
+        }
+    }
+    if looked.n_histograms == 0 {
+        return Ok(());
     }
     series
         .histograms()
         .try_for_each(|point| histogram(&point, limits))
 }
 
-fn labels(series: &SeriesView<'_>, limits: &MetricLimits) -> Judged {
-    limited(series.labels(), limits)?;
-    let name = series.labels().find(|label| label.name == NAME);
-    let name_bytes = name.map_or(0, |label| label.value.len());
+fn labels(series: &SeriesView<'_>, looked: &Looked, limits: &MetricLimits) -> Judged {
+    if let Some(flaw) = looked.flaw {
+        return Err(flaw);
+    }
+    let name_bytes = looked.name_bytes.unwrap_or(0);
     if name_bytes == 0 {
         return Err("no label __name__");
     }
     if name_bytes > limits.name_bytes_max as usize {
         return Err("the metric's name is longer than 256 bytes");
     }
-    let is_sorted = series.labels().is_sorted_by(|a, b| a.name < b.name);
-    if !is_sorted && has_twice(series) {
+    if looked.is_unsorted && has_twice(series) {
         return Err("a label comes twice");
     }
     Ok(())
+}
+
+/// What is wrong with the `n_labels`-th label.
+fn flaw(
+    n_labels: u32,
+    name_bytes: usize,
+    value_bytes: usize,
+    limits: &MetricLimits,
+) -> Option<&'static str> {
+    if n_labels > limits.labels_max {
+        Some("more than 40 labels")
+    } else if name_bytes == 0 {
+        Some("a label without a name")
+    } else if name_bytes > limits.key_bytes_max as usize {
+        Some("a label's name is longer than 256 bytes")
+    } else if value_bytes > limits.value_bytes_max as usize {
+        Some("a label's value is longer than 4 KiB")
+    } else {
+        None
+    }
 }
 
 fn limited<'a>(labels: impl Iterator<Item = Label<'a>>, limits: &MetricLimits) -> Judged {
     let mut n_labels = 0_u32;
     for label in labels {
         n_labels = n_labels.saturating_add(1);
-        if n_labels > limits.labels_max {
-            return Err("more than 40 labels");
-        }
-        if label.name.is_empty() {
-            return Err("a label without a name");
-        }
-        if label.name.len() > limits.key_bytes_max as usize {
-            return Err("a label's name is longer than 256 bytes");
-        }
-        if label.value.len() > limits.value_bytes_max as usize {
-            return Err("a label's value is longer than 4 KiB");
-        }
+        let flaw = flaw(n_labels, label.name.len(), label.value.len(), limits);
+        flaw.map_or(Ok(()), Err)?;
     }
     Ok(())
 }
-
 /// Names are told apart by their hashes; only where two are equal, or there are more than usual, each is compared with all others.
 fn has_twice(series: &SeriesView<'_>) -> bool {
     let mut hashes = [0; HASHES_MAX];
@@ -196,4 +287,22 @@ pub(super) fn is_kept(metadata: &MetadataView<'_>, extent: Extent, limits: &Metr
     !metadata.metric.is_empty()
         && metadata.metric.len() <= limits.name_bytes_max as usize
         && extent.len() <= limits.item_bytes_max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_one_hash_however_long_it_is() {
+        for n_bytes in [0, 1, 7, 63, 64, 125, 126, 127, 128, 4_096] {
+            let (name, value) = (vec![b'n'; 3], vec![b'v'; n_bytes]);
+            let whole = [&name[..], b"\0", &value].concat();
+            assert_eq!(label_hash(&name, &value), xxh3_64(&whole), "{n_bytes}");
+            assert_eq!(
+                label_hash(&value, b""),
+                xxh3_64(&[&value[..], b"\0"].concat())
+            );
+        }
+    }
 }

@@ -1,10 +1,16 @@
 //! Series, samples and native histograms read in place. What is read here was checked before: a flaw only ends an iterator.
 
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::super::proto::Extent;
 use super::super::fields::{Bodies, Fields, Wire};
 use super::super::view::{NumbersView, zigzag, zigzag64};
+
+/// Field numbers of `TimeSeries`.
+pub(super) const LABELS: u64 = 1;
+pub(super) const SAMPLES: u64 = 2;
+pub(super) const EXEMPLARS: u64 = 3;
+pub(super) const HISTOGRAMS: u64 = 4;
 
 /// One `TimeSeries`.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +24,14 @@ pub struct SeriesView<'a> {
 pub struct Label<'a> {
     pub name: &'a str,
     pub value: &'a str,
+}
+
+/// How many a series has of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SeriesContent {
+    pub n_samples: u32,
+    pub n_exemplars: u32,
+    pub n_histograms: u32,
 }
 
 /// One `Sample`.
@@ -80,17 +94,19 @@ fn labels<'a>(
     bytes: &'a [u8],
     extent: Extent,
 ) -> impl Iterator<Item = Label<'a>> + use<'a> + Clone {
-    Bodies::within(bytes, extent, 1).map(move |extent| {
-        let mut label = Label::default();
-        for field in Fields::within(bytes, extent) {
-            match (field.number, field.wire) {
-                (1, Wire::Body(name)) => label.name = name.text(bytes),
-                (2, Wire::Body(value)) => label.value = value.text(bytes),
-                _ => {}
-            }
+    Bodies::within(bytes, extent, LABELS).map(move |extent| label(bytes, extent))
+}
+
+fn label(bytes: &[u8], extent: Extent) -> Label<'_> {
+    let mut label = Label::default();
+    for field in Fields::within(bytes, extent) {
+        match (field.number, field.wire) {
+            (1, Wire::Body(name)) => label.name = name.text(bytes),
+            (2, Wire::Body(value)) => label.value = value.text(bytes),
+            _ => {}
         }
-        label
-    })
+    }
+    label
 }
 
 impl<'a> SeriesView<'a> {
@@ -105,7 +121,7 @@ impl<'a> SeriesView<'a> {
 
     pub fn samples(&self) -> impl Iterator<Item = SampleView> + use<'a> {
         let bytes = self.bytes;
-        Bodies::within(bytes, self.extent, 2).map(move |extent| {
+        Bodies::within(bytes, self.extent, SAMPLES).map(move |extent| {
             let mut sample = SampleView::default();
             for field in Fields::within(bytes, extent) {
                 match (field.number, field.wire) {
@@ -120,36 +136,50 @@ impl<'a> SeriesView<'a> {
 
     pub fn exemplars(&self) -> impl Iterator<Item = WriteExemplarView<'a>> + use<'a> {
         let bytes = self.bytes;
-        let bodies = Bodies::within(bytes, self.extent, 3);
+        let bodies = Bodies::within(bytes, self.extent, EXEMPLARS);
         bodies.map(move |extent| WriteExemplarView::read(bytes, extent))
     }
 
     pub fn histograms(&self) -> impl Iterator<Item = NativeHistogramView<'a>> + use<'a> {
         let bytes = self.bytes;
-        let bodies = Bodies::within(bytes, self.extent, 4);
+        let bodies = Bodies::within(bytes, self.extent, HISTOGRAMS);
         bodies.map(move |extent| NativeHistogramView::read(bytes, extent))
     }
 
-    /// Number of samples and histograms.
-    pub(super) fn n_points(&self) -> usize {
-        Bodies::within(self.bytes, self.extent, 2).count()
-            + Bodies::within(self.bytes, self.extent, 4).count()
+    /// Adds its labels to `out`, in the order they were sent, and says what else there is: one pass over the series.
+    pub fn read(&self, out: &mut Vec<Label<'a>>) -> SeriesContent {
+        let mut content = SeriesContent::default();
+        for (number, body) in self.bodies() {
+            match number {
+                LABELS => out.push(label(self.bytes, body)),
+                SAMPLES => content.n_samples = content.n_samples.saturating_add(1),
+                EXEMPLARS => content.n_exemplars = content.n_exemplars.saturating_add(1),
+                HISTOGRAMS => content.n_histograms = content.n_histograms.saturating_add(1),
+                _ => {}
+            }
+        }
+        content
     }
 
-    pub(super) fn n_exemplars(&self) -> usize {
-        Bodies::within(self.bytes, self.extent, 3).count()
-    }
-
-    /// Hash of the labels, whatever their order. Empty ones are none.
-    pub(super) fn identity(&self) -> u64 {
-        let labels = self.labels().filter(|label| !label.value.is_empty());
-        labels.fold(0, |sum, label| {
-            let mut hash = Xxh3Default::new();
-            hash.update(label.name.as_bytes());
-            hash.update(b"\0");
-            hash.update(label.value.as_bytes());
-            sum.wrapping_add(hash.digest())
+    /// Its messages by the number of their field.
+    pub(super) fn bodies(&self) -> impl Iterator<Item = (u64, Extent)> + use<'a> {
+        Fields::within(self.bytes, self.extent).filter_map(|field| match field.wire {
+            Wire::Body(body) => Some((field.number, body)),
+            _ => None,
         })
+    }
+
+    /// Name and value of a label, not looked at as text.
+    pub(super) fn label_bytes(&self, label: Extent) -> (&'a [u8], &'a [u8]) {
+        let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
+        for field in Fields::within(self.bytes, label) {
+            match (field.number, field.wire) {
+                (1, Wire::Body(body)) => name = body.of(self.bytes),
+                (2, Wire::Body(body)) => value = body.of(self.bytes),
+                _ => {}
+            }
+        }
+        (name, value)
     }
 }
 
