@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod binary;
+mod brackets;
 mod call;
 mod length;
 mod selector;
@@ -35,7 +36,7 @@ pub(super) fn parse(text: &str, features: Features) -> Result<Expr, PromqlError>
         )));
     }
     let tokens = lex(text).map_err(|mistake| at_line(text, mistake))?;
-    bound_brackets(&tokens).map_err(|mistake| at_line(text, mistake))?;
+    brackets::bound(&tokens).map_err(|mistake| at_line(text, mistake))?;
     let mut parser = Parser {
         tokens: &tokens,
         next: 0,
@@ -50,26 +51,6 @@ pub(super) fn parse(text: &str, features: Features) -> Result<Expr, PromqlError>
         Failure::Mistake(mistake) => at_line(text, mistake),
         Failure::NotSupported(feature) => PromqlError::NotSupported { feature },
     })
-}
-
-/// Refuses more brackets within each other than [`NESTING_MAX`].
-fn bound_brackets(tokens: &[Token]) -> Result<(), Mistake> {
-    let mut nesting = 0_usize;
-    for token in tokens {
-        match token.kind {
-            TokenKind::Mark("(" | "[" | "{") => nesting += 1,
-            TokenKind::Mark(")" | "]" | "}") => nesting = nesting.saturating_sub(1),
-            _ => {}
-        }
-        if nesting > NESTING_MAX {
-            return Err(Mistake::new(token.span.start, too_deep()));
-        }
-    }
-    Ok(())
-}
-
-fn too_deep() -> String {
-    format!("the expression is nested more than {NESTING_MAX} deep")
 }
 
 fn at_line(text: &str, mistake: Mistake) -> PromqlError {
@@ -269,7 +250,7 @@ impl Parser<'_> {
     /// Runs `read` one level further in.
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.nesting >= RECURSION_MAX {
-            return mistake(self.span().start, too_deep());
+            return mistake(self.span().start, brackets::too_deep());
         }
         self.nesting += 1;
         let read = read(self);

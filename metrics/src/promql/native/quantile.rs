@@ -42,7 +42,12 @@ pub(in crate::promql) fn quantile(q: f64, histogram: &Histogram) -> (f64, Quanti
         }
     }
     let Some(bucket) = at else {
-        return plain(f64::NAN);
+        let nan = if has_nan {
+            QuantileNan::Result
+        } else {
+            QuantileNan::None
+        };
+        return (f64::NAN, nan);
     };
     let seen = seen.min(histogram.count);
     if seen < rank {

@@ -121,6 +121,8 @@ fn quantiles_lie_on_a_logarithmic_scale() {
     nan.count = 8.0;
     assert_eq!(quantile(0.25, &nan), (2.0, QuantileNan::Skew));
     assert_eq!(quantile(0.9, &nan).1, QuantileNan::Result);
+    nan.positive = Buckets::default();
+    assert_eq!(quantile(0.25, &nan).1, QuantileNan::Result);
 }
 
 #[test]

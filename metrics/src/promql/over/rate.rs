@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::native;
-use super::super::note::Note;
+use super::super::note::{Note, Operation};
 use super::super::signature::Over;
 use super::super::time::seconds;
 use super::{Points, count};
@@ -137,8 +137,9 @@ fn histogram_growth(points: &Points<'_>, is_counter: bool) -> Option<Histogram> 
         }
     }
     if reconciled {
-        let operation = super::super::note::Operation::Subtraction;
-        points.notes.add(Note::ReconciledBuckets(operation));
+        points
+            .notes
+            .add(Note::ReconciledBuckets(Operation::Subtraction));
     }
     grown.reset_hint = ResetHint::Gauge;
     Some(native::compacted(grown))
@@ -213,7 +214,14 @@ fn between(
         now.clone()
     } else {
         match native::sub(now, before) {
-            Ok(difference) => difference.histogram,
+            Ok(difference) => {
+                if difference.is_reconciled {
+                    points
+                        .notes
+                        .add(Note::ReconciledBuckets(Operation::Subtraction));
+                }
+                difference.histogram
+            }
             Err(native::Incompatible) => {
                 points.note(Note::MixedExponentialCustom);
                 return None;
