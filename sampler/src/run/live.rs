@@ -3,18 +3,21 @@
 //! A shard lies behind a lock that its loop takes for each record and a query for each look. A seal moves into `unstored` under the same lock, so a
 //! trace is always in one of the two, until its block is visible.
 
+mod counts;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bus::machine::{CaughtUp, LedgerEntry, Machine, Stopped};
-use bus::{Log, Offset, Partition, Record, Topic, TopicPartition};
+use bus::{Log, Partition, Record, Topic, TopicPartition};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use telemetry::derived::SeriesDelta;
 use telemetry::{RecordTime, Tenant, TraceId, partition_of};
 
 use super::assemble::{AssembleError, assemble};
 use crate::shard::{KeptRefs, LiveRefs, LiveState, SealedEpoch, Shard};
+
+pub use counts::{LiveCounted, LiveCounts};
 
 /// Live traces whose bytes one look reads at most.
 pub const TRACES_A_LOOK_MAX: usize = 20_000;
@@ -81,43 +84,6 @@ impl LivePartition {
 
     fn complete_to(&self) -> Option<RecordTime> {
         self.state.lock().shard.clock().last
-    }
-
-    /// What the open epoch, and those that are not stored, add to series of a tenant.
-    fn counts(
-        &self,
-        partition: Partition,
-        tenant: &Tenant,
-        wanted: &dyn Fn(&str) -> bool,
-    ) -> (Option<RecordTime>, Vec<LiveCounts>) {
-        let (open, unstored, complete_to) = {
-            let state = self.state.lock();
-            let red = state.shard.red();
-            let open = red.deltas_of(&|of, name| of == tenant && wanted(name));
-            let unstored: Vec<_> = state.unstored.iter().cloned().collect();
-            (open, unstored, state.shard.clock().last)
-        };
-        let of_epoch = |epoch: Arc<SealedEpoch>| LiveCounts {
-            partition,
-            end: Some(epoch.end_offset),
-            series: epoch
-                .red
-                .tenants
-                .iter()
-                .filter(|delta| delta.tenant == *tenant)
-                .flat_map(|delta| &delta.series)
-                .filter(|series| wanted(&series.name))
-                .cloned()
-                .collect(),
-        };
-        let open = LiveCounts {
-            partition,
-            end: None,
-            series: open.into_iter().flat_map(|delta| delta.series).collect(),
-        };
-        let all = unstored.into_iter().map(of_epoch).chain([open]);
-        let counts = all.filter(|counts| !counts.series.is_empty()).collect();
-        (complete_to, counts)
     }
 }
 
@@ -187,26 +153,6 @@ pub struct LiveLook {
     /// A partition is not taken over, or has not read all that the log had when it was.
     pub lagging: bool,
     /// Record time up to which everything is in this look or in blocks.
-    pub complete_to: Option<RecordTime>,
-}
-
-/// What one epoch of a partition adds to series, and which may not be in the metrics store yet.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LiveCounts {
-    pub partition: Partition,
-    /// What ended it: a store that has applied the partition up to here has these counts. None of the epoch that is going on.
-    pub end: Option<Offset>,
-    /// In order of name, then labels.
-    pub series: Vec<SeriesDelta>,
-}
-
-/// What is counted and in no block, at one look.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LiveCounted {
-    pub epochs: Vec<LiveCounts>,
-    /// A partition is not taken over, or has not read all that the log had when it was.
-    pub lagging: bool,
-    /// Record time up to which everything is in this look or in derived records.
     pub complete_to: Option<RecordTime>,
 }
 
@@ -305,22 +251,6 @@ impl<L: Log> LiveShards<L> {
             look.parts.extend(self.read(partition, candidates).await?);
         }
         Ok(look)
-    }
-
-    /// What epochs that are not stored add to series of a tenant whose names are wanted. It takes as long as copying them does: not for an async thread.
-    #[must_use]
-    pub fn counts(&self, tenant: &Tenant, wanted: &dyn Fn(&str) -> bool) -> LiveCounted {
-        let owned = self.owned();
-        let mut counted = LiveCounted {
-            lagging: self.is_lagging(&owned),
-            ..LiveCounted::default()
-        };
-        for (partition, live) in owned {
-            let (complete_to, epochs) = live.counts(partition, tenant, wanted);
-            counted.complete_to = earlier(counted.complete_to, complete_to);
-            counted.epochs.extend(epochs);
-        }
-        counted
     }
 
     fn owned(&self) -> Vec<(Partition, Arc<LivePartition>)> {
