@@ -22,6 +22,48 @@ async fn metrics_of_the_python_sdk_over_http_are_found() -> Result<()> {
     sent_metrics_are_found("http", |server| server.http_url()).await
 }
 
+#[tokio::test]
+async fn b18_a_scale_beyond_all_bounds_is_taken_as_the_nearest_and_bad_points_are_named()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Tracewell::new(folder.path(), &[])?;
+    server.start().await?;
+    let time = std::time::UNIX_EPOCH.elapsed()?.as_nanos();
+    let point = |scale: i64, count: u64| {
+        format!(
+            r#"{{"timeUnixNano":"{time}","scale":{scale},"count":"{count}","positive":{{"offset":0,"bucketCounts":["3"]}},
+            "attributes":[{{"key":"scale","value":{{"intValue":"{scale}"}}}}]}}"#
+        )
+    };
+    let points = [
+        point(1_000_000_000, 3),
+        point(-1_000_000_000, 3),
+        point(0, 2),
+    ]
+    .join(",");
+    let body = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"h","exponentialHistogram":{{"aggregationTemporality":2,"dataPoints":[{points}]}}}}]}}]}}]}}"#
+    );
+    let url = format!("{}/v1/metrics", server.http_url());
+    let request = server
+        .http_client()
+        .post(url)
+        .header("content-type", "application/json");
+    let answer: Value = request.body(body).send().await?.json().await?;
+    let partial = &answer["partialSuccess"];
+    ensure!(partial["rejectedDataPoints"] == "1", "{answer}");
+    let told = partial["errorMessage"].as_str().unwrap_or_default();
+    ensure!(told.contains("data_points[2].bucket_counts"), "{answer}");
+    let answered = now();
+    for scale in ["1000000000", "-1000000000"] {
+        let query = format!("histogram_count(h{{scale=\"{scale}\"}})");
+        while instant(&server, &query).await? != Some(3.0) {
+            ensure!(answered.elapsed() < SEEN_MAX, "{query} is not 3");
+        }
+    }
+    Ok(())
+}
+
 async fn sent_metrics_are_found(protocol: &str, url: impl Fn(&Tracewell) -> String) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut server = Tracewell::new(folder.path(), &[])?;
