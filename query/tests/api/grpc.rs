@@ -337,6 +337,59 @@ async fn services_and_operations_are_listed() {
     );
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct Range {
+    #[prost(message, optional, tag = "1")]
+    start_time: Option<Time>,
+    #[prost(message, optional, tag = "2")]
+    end_time: Option<Time>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dependencies {
+    #[prost(message, repeated, tag = "1")]
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dependency {
+    #[prost(string, tag = "1")]
+    parent: String,
+    #[prost(string, tag = "2")]
+    child: String,
+    #[prost(uint64, tag = "3")]
+    call_count: u64,
+}
+
+#[tokio::test]
+async fn dependencies_are_pairs_of_services() {
+    let served = crate::map::shop().await;
+    let now_s = crate::served::NOW_UNIX_MS / 1_000;
+    let at = |seconds| Some(Time { seconds, nanos: 0 });
+    let ask = Range {
+        start_time: at(now_s - 300),
+        end_time: at(now_s),
+    };
+    let method = "/jaeger.api_v3.QueryService/GetDependencies";
+    let mut client = Client::of(&served).await;
+    let found: Dependencies = client.one(method, ask.clone()).await.expect("answered");
+    let pair = |parent: &str, child: &str, call_count| Dependency {
+        parent: parent.to_owned(),
+        child: child.to_owned(),
+        call_count,
+    };
+    assert_eq!(
+        found.dependencies,
+        [pair("cart", "mail", 30), pair("web", "cart", 60)]
+    );
+    let turned = Range {
+        start_time: ask.end_time,
+        end_time: ask.start_time,
+    };
+    let refused = client.one::<_, Dependencies>(method, turned).await;
+    assert_eq!(refused.expect_err("turned").code(), Code::InvalidArgument);
+}
+
 #[tokio::test]
 async fn refusals_are_statuses() {
     let served = served().await;

@@ -6,11 +6,13 @@ mod services;
 
 use serde_json::{Value, json};
 
+use crate::fixtures::folder;
+use crate::schema::Schemas;
 use crate::served::{NOW_UNIX_MS, Served};
 use derived::{BEGIN_MS, Epoch};
 
 /// A shop: a user, three services, a database, a queue and a peer outside. `cart` fails, and was well an hour ago.
-async fn shop() -> Served {
+pub(crate) async fn shop() -> Served {
     let served = Served::start().await;
     let mut before = Epoch::default();
     let hour_ago = BEGIN_MS - 2_700_000;
@@ -319,5 +321,13 @@ async fn jaeger_is_told_pairs_of_services() {
     let body = served.get(path).await.json();
     let first = json!({ "parent": "cart", "child": "mail", "callCount": "30" });
     assert_eq!(body["dependencies"][0], first);
+    if let Some(folder) = folder() {
+        let document = std::fs::read_to_string(folder.join("openapi/jaeger-api-v3.yaml"));
+        let document = serde_yaml_ng::from_str(&document.expect("the document"));
+        let schemas = Schemas(document.expect("YAML"));
+        let schema = schemas.of_answer("/api/v3/dependencies");
+        assert!(schema.is_object());
+        assert_eq!(schemas.fault(&schema, &body, "body"), None);
+    }
     assert_eq!(served.get("/api/v3/dependencies").await.status, 400);
 }
