@@ -1,20 +1,20 @@
-//! JSON in: a reader that writes protobuf while it reads, field by field after the tables of [`super::schema`].
+//! JSON in: a reader that writes protobuf while it reads, field by field after the tables of [`super::super::schema`].
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected,
     Visitor,
 };
 
-use super::super::proto::{delimited_key, insert_len, put_delimited, put_varint};
+use super::super::proto::{delimited_key, insert_len, put_delimited};
 use super::super::schema::{Field, Kind, METRICS_DATA, Message, TRACES_DATA};
 use super::{JsonError, scan};
 
+mod decoder;
 mod scalar;
 
-/// Least number of bytes that is asked for at once.
-const GROWTH_BYTES_MIN: usize = 4 << 10;
+use decoder::{Decoder, Step};
 
 /// Reads OTLP JSON (`TracesData` or `ExportTraceServiceRequest`) into the same as protobuf.
 ///
@@ -42,12 +42,7 @@ fn decode(
     grow: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Vec<u8>, JsonError> {
     let text = scan::text(text)?;
-    let mut decoder = Decoder {
-        out: Vec::new(),
-        path: Vec::new(),
-        room: text.len(),
-        grow,
-    };
+    let mut decoder = Decoder::new(text.len(), grow);
     let mut json = serde_json::Deserializer::from_str(text);
     let read = MessageSeed {
         decoder: &mut decoder,
@@ -58,51 +53,6 @@ fn decode(
     match read {
         Ok(()) => Ok(decoder.out),
         Err(error) => Err(decoder.error(&error)),
-    }
-}
-
-struct Decoder<'g> {
-    /// Protobuf written so far.
-    out: Vec<u8>,
-    /// Where the reader is, for messages.
-    path: Vec<Step>,
-    /// Bytes that may be written without asking.
-    room: usize,
-    grow: &'g mut dyn FnMut(usize) -> bool,
-}
-
-enum Step {
-    Field(&'static str),
-    Item(u32),
-}
-
-impl Decoder<'_> {
-    /// Whether what was written may stay. Asks for as much again as there is, so rarely.
-    fn has_room(&mut self) -> bool {
-        if self.out.len() <= self.room {
-            return true;
-        }
-        let more = self.out.len().max(GROWTH_BYTES_MIN);
-        let has_room = (self.grow)(more);
-        self.room = self.out.len() + more;
-        has_room
-    }
-
-    fn error(&self, error: &serde_json::Error) -> JsonError {
-        let mut text = String::new();
-        for step in &self.path {
-            match step {
-                Step::Field(name) if text.is_empty() => text.push_str(name),
-                Step::Field(name) => write!(text, ".{name}").expect("a String takes all text"),
-                Step::Item(idx) => write!(text, "[{idx}]").expect("a String takes all text"),
-            }
-        }
-        let colon = if text.is_empty() { "" } else { ": " };
-        JsonError::new(format!("{text}{colon}{error}"))
-    }
-
-    fn put_key(&mut self, key: u64) {
-        put_varint(&mut self.out, key);
     }
 }
 
