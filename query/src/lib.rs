@@ -74,7 +74,7 @@ impl Query {
         let requests = api::request_id::Source::new(&clock);
         Self(Arc::new(Parts {
             sources,
-            maps: map::Maps::new(&series),
+            maps: map::Maps::new(&series, &clock, &metrics),
             promql: Engine::new(series.clone(), engine),
             series,
             gate,

@@ -17,8 +17,9 @@ use ::metrics::MetricsStore;
 use moka::future::Cache;
 use moka::sync;
 use service_map::graph::cluster::Communities;
-use telemetry::Tenant;
+use telemetry::{Clock, Tenant};
 
+use crate::Metrics;
 use range::Range;
 use shelf::Shelf;
 use tally::Tally;
@@ -40,12 +41,12 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
-    pub(crate) fn new(series: &MetricsStore) -> Self {
+    pub(crate) fn new(series: &MetricsStore, clock: &Clock, metrics: &Metrics) -> Self {
         let weight = |_: &(Tenant, Range), tally: &Arc<Tally>| {
             u32::try_from(tally.bytes()).unwrap_or(u32::MAX)
         };
         Self {
-            shelf: Shelf::new(series.blocks().clone()),
+            shelf: Shelf::new(series.blocks().clone(), clock.clone(), metrics.clone()),
             communities: sync::Cache::builder()
                 .max_capacity(COMMUNITIES_MAX)
                 .weigher(|_: &Tenant, found: &Arc<Communities>| {

@@ -14,6 +14,8 @@ pub struct Metrics {
     pub(crate) query_seconds: Family<QueryLabels, Histogram, fn() -> Histogram>,
     pub(crate) query_running: Gauge,
     pub(crate) query_partial: Family<PartialLabels, Counter>,
+    /// Seconds that laying out a map took; a layout that is used again is not counted.
+    pub(crate) map_layout_seconds: Histogram,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +42,7 @@ impl Default for Metrics {
             query_seconds: Family::new_with_constructor(seconds),
             query_running: Gauge::default(),
             query_partial: Family::default(),
+            map_layout_seconds: seconds(),
         }
     }
 }
@@ -57,6 +60,12 @@ impl Metrics {
             "query_running",
             "Queries that run now",
             self.query_running.clone(),
+        );
+        registry.register_with_unit(
+            "map_layout",
+            "Time to lay out a map anew",
+            Unit::Seconds,
+            self.map_layout_seconds.clone(),
         );
         registry.register(
             "query_partial",

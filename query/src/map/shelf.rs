@@ -10,9 +10,10 @@ use blocks::{BlockStore, Blocks};
 use bytes::Bytes;
 use moka::sync::Cache;
 use service_map::layout::{Layout, Sketch, Spots, lay_out};
-use telemetry::Tenant;
+use telemetry::{Clock, Tenant};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::Metrics;
 use crate::refusal::Refusal;
 use crate::work::off_thread;
 use stored::{Stored, key_of};
@@ -50,13 +51,17 @@ struct Shelved {
 
 pub(crate) struct Shelf {
     blocks: Blocks,
+    clock: Clock,
+    metrics: Metrics,
     layouts: Cache<View, Arc<Shelved>>,
 }
 
 impl Shelf {
-    pub(crate) fn new(blocks: Blocks) -> Self {
+    pub(crate) fn new(blocks: Blocks, clock: Clock, metrics: Metrics) -> Self {
         Self {
             blocks,
+            clock,
+            metrics,
             layouts: Cache::new(LAYOUTS_MAX),
         }
     }
@@ -84,7 +89,10 @@ impl Shelf {
             Some(known) => known.layout.spots.clone(),
             None => stored.spots(),
         };
+        let began = self.clock.monotonic();
         let layout = off_thread(move || Ok(lay_out(&sketch, &previous))).await?;
+        let took = self.clock.monotonic().saturating_duration_since(began);
+        self.metrics.map_layout_seconds.observe(took.as_secs_f64());
         if view.is_whole() {
             stored.note(&layout.spots, now_unix_ms);
             self.store(&view, &stored).await;
