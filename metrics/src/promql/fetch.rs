@@ -45,6 +45,8 @@ pub(super) enum Reader {
 enum Use {
     /// The newest sample at each step: stale markers count.
     Instant,
+    /// The same at one instant, so that no other sample is held.
+    Newest,
     /// All samples of a range, without stale markers.
     Range,
     /// The same, but windows as they are.

@@ -72,7 +72,7 @@ pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepar
         bytes: 0,
     };
     for series in read {
-        let points = match series.points {
+        let mut points = match series.points {
             Points::Windows(windows) if used == Use::Windows => {
                 prepared.n_samples += windows.len() as u64;
                 prepared.bytes += windows.iter().map(window_bytes).sum::<usize>();
@@ -85,7 +85,7 @@ pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepar
             }
             Points::Samples(mut samples) => {
                 prepared.n_samples += (samples.floats.len() + samples.histograms.len()) as u64;
-                if used != Use::Instant {
+                if used == Use::Range || used == Use::Windows {
                     samples.floats.retain(|(_, value)| !is_stale(*value));
                     samples
                         .histograms
@@ -94,7 +94,10 @@ pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepar
                 FetchedPoints::Samples(samples)
             }
         };
-        if let FetchedPoints::Samples(samples) = &points {
+        if let FetchedPoints::Samples(samples) = &mut points {
+            if used == Use::Newest {
+                keep_newest(samples);
+            }
             prepared.bytes += samples_bytes(samples);
         }
         prepared.bytes += size_of::<Fetched>() + series.labels.len() * LABEL_BYTES;
@@ -104,6 +107,12 @@ pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepar
         });
     }
     prepared
+}
+
+/// Lets all but the newest float and histogram go, and their memory.
+fn keep_newest(samples: &mut Samples) {
+    samples.floats = samples.floats.last().copied().into_iter().collect();
+    samples.histograms = samples.histograms.pop().into_iter().collect();
 }
 
 fn samples_bytes(samples: &Samples) -> usize {
@@ -143,6 +152,26 @@ fn running_sum(windows: &[Window], mut base: Base) -> Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn at_one_instant_only_the_newest_samples_are_held() {
+        let read = || SeriesData {
+            labels: Labels::default(),
+            points: Points::Samples(Samples {
+                floats: (1..=100).map(|at| (at, 1.0)).collect(),
+                histograms: Vec::new(),
+            }),
+        };
+        let prepared = |used| prepare(vec![read()], &Bases::default(), used);
+        let (newest, all) = (prepared(Use::Newest), prepared(Use::Instant));
+        assert_eq!((newest.n_samples, all.n_samples), (100, 100));
+        assert_eq!(all.bytes - newest.bytes, 99 * 16);
+        let FetchedPoints::Samples(samples) = &newest.series[0].points else {
+            panic!("samples stay samples");
+        };
+        assert_eq!(samples.floats, [(100, 1.0)]);
+        assert_eq!(samples.floats.capacity(), 1);
+    }
 
     #[test]
     fn a_running_sum_begins_with_what_ended_before_the_range() {
