@@ -92,7 +92,12 @@ fn tenant(number: &Value) -> Tenant {
 }
 
 async fn stored(corpus: &Value) -> Served {
-    let served = Served::start().await;
+    let features = vec!["promql-experimental-functions".to_owned()];
+    let served = Served::with(query::Config {
+        promql_features: features.try_into().expect("features"),
+        ..query::Config::default()
+    })
+    .await;
     for (number, set) in (1..).zip(corpus["datasets"].as_array().expect("data sets")) {
         let all = set["series"].as_array().expect("series").iter().map(|one| {
             let (labels, samples) = row(
