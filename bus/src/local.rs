@@ -14,6 +14,7 @@ mod recovery;
 mod retention;
 mod segment;
 mod segments;
+mod share;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::retention::Retention;
+use super::share::{OWN_BYTES_MAX, Share};
 use super::writer::{Entry, LogWriter, Refusal};
 use crate::{Appended, Metrics, PublishError};
 
@@ -22,7 +23,6 @@ const RETENTION_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct CommitThread {
     queue: Arc<Queue>,
-    queue_bytes_max: u64,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,17 +33,35 @@ struct Queue {
     metrics: Metrics,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct QueueState {
     requests: VecDeque<Request>,
-    queued_bytes: u64,
+    /// What senders sent.
+    sent: Share,
+    /// What owners say.
+    own: Share,
     closed: bool,
+}
+
+impl QueueState {
+    fn share(&mut self, is_own: bool) -> &mut Share {
+        if is_own {
+            &mut self.own
+        } else {
+            &mut self.sent
+        }
+    }
+
+    fn queued_bytes(&self) -> i64 {
+        (self.sent.queued_bytes() + self.own.queued_bytes()) as i64
+    }
 }
 
 #[derive(Debug)]
 struct Request {
     entries: Vec<Entry>,
     n_bytes: u64,
+    is_own: bool,
     answer: oneshot::Sender<Result<Vec<Appended>, Refusal>>,
 }
 
@@ -55,7 +73,12 @@ impl CommitThread {
         metrics: Metrics,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue {
-            state: Mutex::default(),
+            state: Mutex::new(QueueState {
+                requests: VecDeque::new(),
+                sent: Share::new(queue_bytes_max),
+                own: Share::new(OWN_BYTES_MAX),
+                closed: false,
+            }),
             changed: Condvar::new(),
             metrics,
         });
@@ -65,7 +88,6 @@ impl CommitThread {
             .spawn(move || run(&of_thread, writer, retention))?;
         Ok(Self {
             queue,
-            queue_bytes_max,
             thread: Some(thread),
         })
     }
@@ -75,6 +97,7 @@ impl CommitThread {
         let n_bytes = entries.iter().map(Entry::frame_bytes).sum();
         let (answer, answered) = oneshot::channel();
         self.enqueue(Request {
+            is_own: entries.iter().all(Entry::is_own),
             entries,
             n_bytes,
             answer,
@@ -90,18 +113,8 @@ impl CommitThread {
         if state.closed {
             return Err(PublishError::Closed);
         }
-        // A request larger than the whole bound still gets in when nothing else waits.
-        if state.queued_bytes > 0 && state.queued_bytes + request.n_bytes > self.queue_bytes_max {
-            return Err(PublishError::Full {
-                queued_bytes: state.queued_bytes,
-                queued_bytes_max: self.queue_bytes_max,
-            });
-        }
-        state.queued_bytes += request.n_bytes;
-        self.queue
-            .metrics
-            .queue_bytes
-            .set(state.queued_bytes as i64);
+        state.share(request.is_own).take(request.n_bytes)?;
+        self.queue.metrics.queue_bytes.set(state.queued_bytes());
         state.requests.push_back(request);
         drop(state);
         self.queue.changed.notify_one();
@@ -158,11 +171,13 @@ impl Queue {
         Next::Batch(batch)
     }
 
-    /// The memory of a batch is free again.
-    fn done(&self, batch_bytes: u64) {
+    /// The memory of requests is free again.
+    fn done(&self, batch: impl Iterator<Item = (bool, u64)>) {
         let mut state = self.state.lock();
-        state.queued_bytes = state.queued_bytes.saturating_sub(batch_bytes);
-        self.metrics.queue_bytes.set(state.queued_bytes as i64);
+        for (is_own, n_bytes) in batch {
+            state.share(is_own).give_back(n_bytes);
+        }
+        self.metrics.queue_bytes.set(state.queued_bytes());
     }
 }
 
@@ -190,14 +205,17 @@ fn run(queue: &Queue, mut writer: LogWriter, mut retention: Retention) {
 }
 
 fn commit(queue: &Queue, writer: &mut LogWriter, batch: Vec<Request>) {
-    let batch_bytes = batch.iter().map(|request| request.n_bytes).sum();
+    let sizes: Vec<(bool, u64)> = batch
+        .iter()
+        .map(|request| (request.is_own, request.n_bytes))
+        .collect();
     let (entries, answers): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .map(|request| (request.entries, request.answer))
         .unzip();
     let result = writer.commit_batch(&entries);
     drop(entries);
-    queue.done(batch_bytes);
+    queue.done(sizes.into_iter());
     match result {
         Ok(appended) => {
             for (answer, appended) in answers.into_iter().zip(appended) {

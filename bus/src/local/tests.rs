@@ -383,3 +383,27 @@ async fn stamps_follow_a_clock_that_is_set_back() {
     }
     assert_eq!(stamps, [50_000, 30_000, 30_000, 60_000]);
 }
+
+/// Senders wait in a queue that is full; what an owner says gets in beside them all the same, and everything is written.
+#[tokio::test]
+async fn a_queue_that_senders_keep_full_has_room_for_what_owners_say() {
+    let folder = TempDir::new().expect("a folder");
+    let config = Config {
+        queue_bytes_max: 1 << 10,
+        ..config()
+    };
+    let log = open_as(folder.path(), &config).expect("opens");
+    let payload = [7; 900];
+    let own = Draft {
+        header: Header {
+            kind: Kind::Derived,
+            ..draft(0, &[]).header
+        },
+        ..draft(0, &payload)
+    };
+    let senders = futures::future::join_all((0..200).map(|_| log.append(vec![draft(0, &payload)])));
+    let owners = futures::future::join_all((0..200).map(|_| log.append(vec![own.clone()])));
+    let (sent, said) = tokio::join!(senders, owners);
+    assert!(sent.iter().any(Result::is_err), "the queue was never full");
+    assert!(said.iter().all(Result::is_ok));
+}

@@ -10,6 +10,7 @@ use telemetry::{Clock, RecordTime};
 use super::frame::{ALIGN, Head, body_crc, frame_bytes};
 use super::segment::{Previous, SEGMENT_HEAD_BYTES, Segment, SegmentHead, file_name};
 use super::segments::Segments;
+use super::share::is_own;
 use crate::config::Durability;
 use crate::{Appended, Config, Draft, Offset, PublishError, TopicPartition};
 
@@ -50,6 +51,7 @@ pub(crate) struct Entry {
     header: Vec<u8>,
     payload: Bytes,
     body_crc: u32,
+    is_own: bool,
 }
 
 /// Why a batch was not written. Every request in it is refused with it.
@@ -65,11 +67,17 @@ impl Entry {
         let mut header = Vec::new();
         draft.header.encode(&mut header);
         Self {
+            is_own: is_own(&draft),
             of: draft.to,
             body_crc: body_crc(&header, &draft.payload),
             header,
             payload: draft.payload,
         }
+    }
+
+    /// Whether an owner says it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// What it takes in a segment.
