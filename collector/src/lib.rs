@@ -21,6 +21,7 @@ mod otlp_http;
 mod receive;
 mod remote_write;
 mod route;
+mod under_way;
 
 use std::fmt::Display;
 
@@ -45,7 +46,8 @@ impl<L: Log> Collector<L> {
         let collector = self.clone();
         let respond = move |request| otlp_grpc::respond(collector.clone(), request);
         let (limits, metrics) = (self.limits(), self.metrics());
-        let served = listen::serve(listener, limits, metrics, &stop, respond);
+        let windows = self.windows();
+        let served = listen::serve(listener, limits, metrics, windows, &stop, respond);
         tokio::join!(served, self.drain_on(&stop));
     }
 
@@ -54,7 +56,8 @@ impl<L: Log> Collector<L> {
         let collector = self.clone();
         let respond = move |request| otlp_http::respond(collector.clone(), request);
         let (limits, metrics) = (self.limits(), self.metrics());
-        let served = listen::serve(listener, limits, metrics, &stop, respond);
+        let windows = self.windows();
+        let served = listen::serve(listener, limits, metrics, windows, &stop, respond);
         tokio::join!(served, self.drain_on(&stop));
     }
 

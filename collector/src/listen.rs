@@ -3,6 +3,8 @@
 //! In: a bound listener and what answers a request. Out: nothing; returns when the stop has fired and the last request under way is answered,
 //! or the drain time is over. Who calls [`serve`] owns all of its tasks: dropping it ends them.
 
+mod windows;
+
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
@@ -24,10 +26,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
-/// Bytes that a sender may have under way on one stream: a body of the usual size goes out without waiting for window updates.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-/// The same for a whole connection.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+pub(crate) use windows::{Window, Windows};
+
 /// Largest DATA frame that we announce to take.
 const FRAME_BYTES_MAX: u32 = 1 << 20;
 /// Streams reset by the peer before they were accepted, after which the connection ends (rapid reset).
@@ -43,6 +43,7 @@ pub(crate) async fn serve<F, R, B, E>(
     listener: TcpListener,
     limits: &Limits,
     metrics: &Metrics,
+    windows: &Windows,
     stop: &CancellationToken,
     respond: F,
 ) where
@@ -53,7 +54,6 @@ pub(crate) async fn serve<F, R, B, E>(
     E: Into<Box<dyn Error + Send + Sync>> + 'static,
 {
     let free = Arc::new(Semaphore::new(limits.connections_max as usize));
-    let builder = builder(limits);
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -75,7 +75,7 @@ pub(crate) async fn serve<F, R, B, E>(
         let open = Open::new(&metrics.connections);
         let connection = connection(
             stream,
-            builder.clone(),
+            windows.clone(),
             limits.clone(),
             stop.clone(),
             respond.clone(),
@@ -111,7 +111,7 @@ impl Drop for Open {
     }
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+fn builder(limits: &Limits, window: &Window) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -120,8 +120,8 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(window.stream_bytes())
+        .initial_connection_window_size(window.connection_bytes())
         .max_frame_size(FRAME_BYTES_MAX)
         .max_concurrent_streams(limits.streams_max)
         .max_header_list_size(u32::try_from(limits.headers_max).unwrap_or(u32::MAX))
@@ -135,7 +135,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 /// One connection, until it ends. Once it is old, or the stop has fired, it takes no further request.
 async fn connection<F, R, B, E>(
     stream: TcpStream,
-    builder: Builder<TokioExecutor>,
+    windows: Windows,
     limits: Limits,
     stop: CancellationToken,
     respond: F,
@@ -149,6 +149,8 @@ async fn connection<F, R, B, E>(
     if !speaks(&stream, limits.body_idle, &stop).await {
         return;
     }
+    let window = windows.open();
+    let builder = builder(&limits, &window);
     let service = service_fn(respond);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {

@@ -77,7 +77,7 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "collector_requests",
-            "Requests answered, by protocol, signal and code",
+            "Requests answered, by protocol, signal and code; 499 or CANCELLED where the sender went away before",
             self.requests.clone(),
         );
         registry.register(
@@ -158,6 +158,15 @@ impl Metrics {
     pub(crate) fn turned_away(&self, protocol: Protocol, signal: &'static str, refusal: &Refusal) {
         let code = code_of(protocol, Some(refusal), false);
         self.count(protocol, signal, code, Some(refusal));
+    }
+
+    /// Whoever sent a request went away before it was answered. What it carried may be in the log all the same.
+    pub(crate) fn canceled(&self, protocol: Protocol, signal: Signal) {
+        let code = match protocol {
+            Protocol::Grpc => "CANCELLED",
+            Protocol::HttpProtobuf | Protocol::HttpJson | Protocol::RemoteWrite => "499",
+        };
+        self.count(protocol, signal.name(), code, None);
     }
 
     fn count(

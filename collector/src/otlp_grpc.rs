@@ -127,13 +127,13 @@ async fn export<L: Log>(
     signal: Signal,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, h2::Error> {
-    let started = collector.clock().monotonic();
+    let under_way = collector.under_way(Protocol::Grpc, signal);
     let tenant = tenant_of(request.extensions());
     let outcome = match read(collector, signal, request).await {
         Ok(arrival) => collector.receive(arrival).await,
         Err(refusal) => Err(collector.refuse(&tenant, refusal)),
     };
-    collector.answered((Protocol::Grpc, signal), &outcome, started);
+    under_way.answered(&outcome);
     match &outcome {
         Err(refused) if matches!(refused.refusal, Refusal::Slow(_)) => {
             Err(h2::Error::from(h2::Reason::CANCEL))

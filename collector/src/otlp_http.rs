@@ -87,13 +87,13 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Display,
 {
-    let started = collector.clock().monotonic();
     let format = format_of(&head.headers).unwrap_or(Format::Json);
+    let under_way = collector.under_way(format.protocol(), signal);
     let outcome = match read(collector, signal, head, body).await {
         Ok(arrival) => collector.receive(arrival).await,
         Err(refusal) => Err(collector.refuse(&tenant_of(&head.extensions), refusal)),
     };
-    collector.answered((format.protocol(), signal), &outcome, started);
+    under_way.answered(&outcome);
     answer::http(&outcome, signal, format)
 }
 

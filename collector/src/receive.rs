@@ -3,15 +3,13 @@
 //! In: an [`Arrival`] from a receiver. Out: what became of it. Work on bytes longer than half a millisecond leaves the async threads; nothing waits
 //! in a queue of ours: what cannot be taken now is refused with the time after which to come again.
 
-use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant as HostInstant;
-
 use bus::Log;
 use futures::FutureExt;
 use http::HeaderMap;
 use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use telemetry::{Clock, Tenant};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
@@ -24,13 +22,18 @@ use crate::config::{Config, Limits};
 use crate::fault::Faults;
 use crate::health::Standing;
 use crate::inflate;
+use crate::listen::Windows;
 use crate::metrics::Metrics;
 use crate::route::{Destination, Routed, Workbenches};
+use crate::under_way::UnderWay;
 
 /// Protobuf above this size, in bytes once decompressed, is worked on off the async threads.
 const PROTOBUF_INLINE_MAX: u64 = 512 << 10;
 /// The same for JSON, which costs some ten times as much a byte.
 const JSON_INLINE_MAX: u64 = 48 << 10;
+
+/// What senders may have on its way beside the memory of requests, as a part of it: bytes that came and that no request has read are in no reservation.
+const WINDOWS_SHARE: u64 = 2;
 
 /// Takes requests from all receivers and answers them. Cheap to clone; every clone is the same collector.
 pub struct Collector<L: Log> {
@@ -44,6 +47,7 @@ struct Shared<L> {
     metrics: Metrics,
     standing: Standing,
     budget: Budget,
+    windows: Windows,
     quotas: Mutex<Quotas>,
     workbenches: Workbenches,
     /// Turns for large requests, so that they do not take all cores.
@@ -67,6 +71,7 @@ impl<L: Log> Collector<L> {
         Self {
             shared: Arc::new(Shared {
                 budget: Budget::new(config.limits.ingest_memory),
+                windows: Windows::new(config.limits.ingest_memory / WINDOWS_SHARE),
                 quotas: Mutex::new(Quotas::new(config.limits.spans)),
                 workbenches: Workbenches::new(&config.limits, 2 * n_cores),
                 large: Semaphore::new(n_cores),
@@ -91,16 +96,17 @@ impl<L: Log> Collector<L> {
         &self.shared.config.limits
     }
 
+    /// The windows of the connections of all receivers.
+    pub(crate) fn windows(&self) -> &Windows {
+        &self.shared.windows
+    }
+
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
 
     pub(crate) fn standing(&self) -> &Standing {
         &self.shared.standing
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.shared.clock
     }
 
     /// A reservation of memory for one request.
@@ -160,20 +166,13 @@ impl<L: Log> Collector<L> {
         Refused { refusal, retry_in }
     }
 
-    pub(crate) fn answered(
-        &self,
-        (protocol, signal): (Protocol, Signal),
-        outcome: &Result<Accepted, Refused>,
-        started: HostInstant,
-    ) {
-        let took = self
-            .shared
-            .clock
-            .monotonic()
-            .saturating_duration_since(started);
-        self.shared
-            .metrics
-            .answered(protocol, signal, outcome, took);
+    /// A request begins. It is counted when it is answered, or when it is dropped because its sender went away.
+    pub(crate) fn under_way(&self, protocol: Protocol, signal: Signal) -> UnderWay {
+        UnderWay::begin(
+            self.shared.metrics.clone(),
+            self.shared.clock.clone(),
+            (protocol, signal),
+        )
     }
 
     pub(crate) fn turned_away(&self, protocol: Protocol, signal: &'static str, refusal: &Refusal) {

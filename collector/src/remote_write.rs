@@ -33,13 +33,12 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Display,
 {
-    let started = collector.clock().monotonic();
+    let under_way = collector.under_way(Protocol::RemoteWrite, Signal::RemoteWrite);
     let outcome = match read(collector, head, body).await {
         Ok(arrival) => collector.receive(arrival).await,
         Err(refusal) => Err(collector.refuse(&tenant_of(&head.extensions), refusal)),
     };
-    let by = (Protocol::RemoteWrite, Signal::RemoteWrite);
-    collector.answered(by, &outcome, started);
+    under_way.answered(&outcome);
     answer::remote_write(&outcome)
 }
 

@@ -11,7 +11,7 @@ use tonic_types::StatusExt;
 use crate::corpus::{body, gzip, spans, spans_of};
 use crate::memory_log::Mood;
 use crate::server::Server;
-use crate::wire::{PROTOBUF, call, framed, post};
+use crate::wire::{Connection, PROTOBUF, call, framed, post};
 
 /// Waits until the log has been asked `n` times.
 async fn asked(server: &Server, n: u64) {
@@ -195,4 +195,47 @@ async fn over_a_tenants_quota_a_request_may_come_again() {
     assert_eq!(answer.status, 429);
     assert!(answer.header("retry-after").is_some());
     server.check_metric(r#"tracewell_refused_total{reason="quota"} 2"#);
+}
+
+#[tokio::test]
+async fn a_request_whose_sender_went_away_is_counted_as_canceled() {
+    let server = Server::start(|_| {}).await;
+    server.log.set(Mood::Hangs);
+    let request = body(1);
+    let message = framed(false, &request);
+    let over_grpc = call(server.grpc, &[], &message);
+    let over_http = post(server.http, &[PROTOBUF], &request);
+    let by_hand = body(2);
+    tokio::select! {
+        answer = over_grpc => panic!("{answer:?}"),
+        answer = over_http => panic!("{answer:?}"),
+        () = asked(&server, 2) => {} // both go away with this
+    }
+    let lines = [
+        r#"tracewell_collector_requests_total{protocol="grpc",signal="traces",code="CANCELLED"} 1"#,
+        r#"tracewell_collector_requests_total{protocol="http_protobuf",signal="traces",code="499"} 1"#,
+    ];
+    while !lines.iter().all(|line| server.has_metric(line)) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.log.set(Mood::Takes);
+    assert_eq!(post(server.http, &[PROTOBUF], &by_hand).await.status, 200);
+    assert!(
+        lines.iter().all(|line| server.has_metric(line)),
+        "answered ones are not"
+    );
+}
+
+#[tokio::test]
+async fn what_all_connections_may_send_unread_is_bounded_and_few_have_much() {
+    const N: usize = 200;
+    let server = Server::start(|config| config.limits.ingest_memory = 32 << 20).await;
+    let mut open = Vec::new();
+    for _ in 0..N {
+        open.push(Connection::open(server.grpc).await);
+    }
+    let windows: Vec<usize> = open.iter().map(Connection::window_bytes).collect();
+    assert!(windows[0] >= 4 << 20, "{windows:?}");
+    let sum: usize = windows.iter().sum();
+    assert!(sum <= (16 << 20) + N * 65_535, "{sum}: {windows:?}");
 }

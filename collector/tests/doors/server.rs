@@ -88,10 +88,14 @@ impl<L: Log> Server<L> {
     /// Whether `/metrics` has this line.
     #[track_caller]
     pub(crate) fn check_metric(&self, line: &str) {
-        let text = (self.scrape)();
         assert!(
-            text.lines().any(|found| found == line),
-            "{line} is not in\n{text}"
+            self.has_metric(line),
+            "{line} is not in\n{}",
+            (self.scrape)()
         );
+    }
+
+    pub(crate) fn has_metric(&self, line: &str) -> bool {
+        (self.scrape)().lines().any(|found| found == line)
     }
 }

@@ -178,3 +178,54 @@ async fn answer_of(response: h2::client::ResponseFuture) -> Called {
 pub(crate) async fn call(to: SocketAddr, headers: &[(&str, &str)], body: &[u8]) -> Called {
     call_in_chunks(to, EXPORT, headers, &[body], true).await
 }
+
+/// An HTTP/2 connection that is open and has one request under way, of which no byte of the body was sent.
+pub(crate) struct Connection {
+    sender: h2::SendStream<Bytes>,
+    _response: h2::client::ResponseFuture,
+    _driver: JoinSet<()>,
+}
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.expect("it listens");
+        // What we would buffer ourselves is to bound nothing.
+        let (client, connection) = h2::client::Builder::new()
+            .max_send_buffer_size(1 << 30)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .expect("it speaks h2");
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // How it ends is seen by the requests.
+            let _ended = connection.await;
+        });
+        let mut client = client.ready().await.expect("a stream is free");
+        let health = Request::post("http://test/grpc.health.v1.Health/Check")
+            .header("content-type", "application/grpc")
+            .body(())
+            .expect("valid headers");
+        let (answer, mut whole) = client.send_request(health, false).expect("it is open");
+        whole
+            .send_data(Bytes::from_static(&[0; 5]), true)
+            .expect("it is open");
+        // What the server announced came before this answer.
+        answer.await.expect("it is healthy");
+        let export = Request::post(format!("http://test{EXPORT}"))
+            .header("content-type", "application/grpc")
+            .body(())
+            .expect("valid headers");
+        let (response, mut sender) = client.send_request(export, false).expect("it is open");
+        sender.reserve_capacity(1 << 30);
+        Self {
+            sender,
+            _response: response,
+            _driver: driver,
+        }
+    }
+
+    /// Bytes that may be sent now. The first stream of a connection has the smaller of its window and the connection's.
+    pub(crate) fn window_bytes(&self) -> usize {
+        self.sender.capacity()
+    }
+}
