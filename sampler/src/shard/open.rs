@@ -31,8 +31,8 @@ pub(super) struct OpenTraces {
     quiet: BTreeMap<u64, Vec<Known>>,
     /// Settled by a limit since the last second closed.
     settled: Vec<u32>,
-    /// Begun since the last seal.
-    begun: Vec<Known>,
+    /// So many at the back of `by_age` began since the last seal; or all of them, if there are fewer.
+    n_begun: usize,
     n_spans: u64,
 }
 
@@ -84,7 +84,7 @@ impl OpenTraces {
         self.index.insert_unique(hash_of(&slot), slot, hash_of);
         let known = Known::new(slot, self.traces.get(slot));
         self.by_age.push_back(known);
-        self.begun.push(known);
+        self.n_begun += 1;
         slot
     }
 
@@ -263,17 +263,18 @@ impl OpenTraces {
 
     /// Traces begun since this was last asked that are still open, in the order of the log, with their first offsets.
     pub(super) fn take_begun(&mut self) -> Vec<(u32, Offset)> {
-        let begun = std::mem::take(&mut self.begun);
-        begun
-            .into_iter()
-            .filter(|known| self.is_open(*known))
+        let n_begun = std::mem::take(&mut self.n_begun);
+        let n_before = self.by_age.len().saturating_sub(n_begun);
+        self.by_age
+            .range(n_before..)
+            .filter(|known| self.is_open(**known))
             .map(|known| (known.slot, self.first(known.slot).0))
             .collect()
     }
 
     /// Forgets what a take-over began: its headers are in the ledger already.
     pub(super) fn forget_begun(&mut self) {
-        self.begun.clear();
+        self.n_begun = 0;
     }
 
     /// Open traces, the newest first.
@@ -291,7 +292,7 @@ impl OpenTraces {
 
     /// Memory by the shard's own formula, a function of the log.
     pub(super) fn bytes(&self) -> u64 {
-        formula_bytes(self.index.len() as u64, self.n_spans) + self.ends.bytes()
+        formula_bytes(self.index.len() as u64, self.n_spans) + self.refs.bytes() + self.ends.bytes()
     }
 
     /// Spans of each tenant's open traces, by the tenant's number.

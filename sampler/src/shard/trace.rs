@@ -58,14 +58,45 @@ pub struct SpanRef {
     pub place: SpanPlace,
 }
 
-/// A span's place and identity: 20 B. What spans of one record and scope share is in their group.
+/// A span's place and identity: 16 B. What spans of one record and scope share is in their group.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PackedRef {
+struct PackedRef {
     group: u32,
-    start: u32,
-    len: u32,
-    pub(super) identity: Identity,
+    range: PackedRange,
+    identity: Identity,
 }
+
+/// Where in its record a span lies, in 4 B: 20 bits of its start and 11 of its length. One that is longer or lies farther back has its number in
+/// [`Refs::far`] instead.
+#[derive(Debug, Clone, Copy, Default)]
+struct PackedRange(u32);
+
+/// Start and length of a span's body.
+type Range = (u32, u32);
+
+const START_BITS: u32 = 20;
+const LEN_BITS: u32 = 11;
+const IS_FAR: u32 = 1 << 31;
+
+impl PackedRange {
+    /// None if it needs more bits.
+    fn near((start, len): Range) -> Option<Self> {
+        let fits = start < 1 << START_BITS && len < 1 << LEN_BITS;
+        fits.then_some(Self(len << START_BITS | start))
+    }
+
+    fn as_near(self) -> Range {
+        (self.0 & ((1 << START_BITS) - 1), self.0 >> START_BITS)
+    }
+
+    /// Its number among those that lie apart.
+    fn far(self) -> Option<u32> {
+        (self.0 & IS_FAR != 0).then_some(self.0 & !IS_FAR)
+    }
+}
+
+/// What a range that lies apart takes, and its place among the free ones once it is given back, in bytes.
+const FAR_BYTES: u64 = (size_of::<Range>() + size_of::<u32>()) as u64;
 
 /// 32 bits of a hash of a span's id: as good as the id within a trace.
 pub(super) fn id_tag(id: SpanId) -> u32 {
@@ -115,6 +146,8 @@ struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Refs {
     chunks: Pages<Chunk>,
+    far: Pages<Range>,
+    n_far: u64,
     /// In order of offset.
     groups: VecDeque<Group>,
     /// Count of the first of `groups` since the beginning, modulo 2^32.
@@ -123,11 +156,9 @@ pub(super) struct Refs {
 
 impl Refs {
     pub(super) fn push(&mut self, trace: &mut OpenTrace, at: SpanRef, identity: Identity) {
-        let group = self.group(at);
         let packed = PackedRef {
-            group,
-            start: at.place.start,
-            len: at.place.len,
+            group: self.group(at),
+            range: self.pack((at.place.start, at.place.len)),
             identity,
         };
         let place = trace.n_spans as usize % CHUNK;
@@ -149,6 +180,26 @@ impl Refs {
             *free = packed;
         }
         trace.n_spans += 1;
+    }
+
+    fn pack(&mut self, range: Range) -> PackedRange {
+        if let Some(near) = PackedRange::near(range) {
+            return near;
+        }
+        self.n_far += 1;
+        let number = self.far.insert(range);
+        assert!(
+            number < IS_FAR,
+            "fewer than 2^31 spans of over 2 KB, 4 TB, fit into memory and log"
+        );
+        PackedRange(number | IS_FAR)
+    }
+
+    fn unpack_range(&self, packed: PackedRange) -> Range {
+        match packed.far() {
+            Some(number) => *self.far.get(number),
+            None => packed.as_near(),
+        }
     }
 
     fn group(&mut self, at: SpanRef) -> u32 {
@@ -187,16 +238,22 @@ impl Refs {
             .groups
             .get(place)
             .expect("a group stays while a span of it is open");
+        let (start, len) = self.unpack_range(packed.range);
         let place = SpanPlace {
             resource_spans_start: group.resource_spans_start,
             scope_spans_start: group.scope_spans_start,
-            start: packed.start,
-            len: packed.len,
+            start,
+            len,
         };
         SpanRef {
             offset: group.offset,
             place,
         }
+    }
+
+    /// Memory that the formula counts beside what it counts for spans.
+    pub(super) fn bytes(&self) -> u64 {
+        self.n_far * FAR_BYTES
     }
 
     /// Gives back what a trace held.
@@ -206,7 +263,12 @@ impl Refs {
         }
         let mut chunk = self.chunks.get(trace.tail).next;
         for _ in 0..(trace.n_spans as usize).div_ceil(CHUNK) {
-            chunk = self.chunks.remove(chunk).next;
+            let removed = self.chunks.remove(chunk);
+            for number in removed.refs.iter().filter_map(|it| it.range.far()) {
+                self.far.remove(number);
+                self.n_far -= 1;
+            }
+            chunk = removed.next;
         }
     }
 
@@ -283,6 +345,30 @@ mod tests {
             offset: Offset(offset),
             place,
         }
+    }
+
+    #[test]
+    fn places_of_any_size_come_back_and_large_ones_count() {
+        let (mut refs, mut trace) = (Refs::default(), OpenTrace::default());
+        let ranges = [
+            (0, 0),
+            ((1 << 20) - 1, (1 << 11) - 1),
+            (1 << 20, 0),
+            (0, 1 << 11),
+            (u32::MAX, u32::MAX),
+        ];
+        for (start, len) in ranges {
+            let mut at = at(1, 1, start);
+            at.place.len = len;
+            refs.push(&mut trace, at, Identity::default());
+        }
+        let found = refs
+            .of(&trace)
+            .map(|(at, _)| (at.place.start, at.place.len));
+        assert_eq!(found.collect::<Vec<_>>(), ranges);
+        assert_eq!(refs.bytes(), 3 * FAR_BYTES);
+        refs.free(&trace);
+        assert_eq!(refs.bytes(), 0);
     }
 
     #[test]
