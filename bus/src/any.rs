@@ -7,12 +7,14 @@ use telemetry::Clock;
 use crate::config::LogKind;
 #[cfg(feature = "kafka")]
 use crate::kafka::{Kafka, KafkaConsumer, KafkaMember};
+#[cfg(feature = "kafka")]
+use crate::local::disk::Disk;
 use crate::local::{Local, LocalConsumer, LocalMember, OpenError};
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::{Faulty, FaultyConsumer};
 use crate::{
-    Appended, Assignment, Commit, Config, Consumer, Draft, Fetched, Log, LogError, Member, Metrics,
-    Offset, PublishError, Record, Start, Topic, TopicPartition,
+    Appended, Assignment, Attempts, Commit, Config, Consumer, Draft, Fetched, Log, LogError,
+    Member, Metrics, Offset, PublishError, Record, Start, Topic, TopicPartition,
 };
 
 /// The log.
@@ -61,7 +63,11 @@ impl Bus {
                 Local::open(path, config, n_partitions_new, clock, metrics).map(Self::Local)
             }
             #[cfg(feature = "kafka")]
-            LogKind::Kafka => Ok(Self::Kafka(Kafka::open(config, clock, metrics)?)),
+            LogKind::Kafka => {
+                let kafka = Kafka::open(config, clock, metrics)?;
+                let here = Disk::host(path).map_err(|error| OpenError::of_folder(path, error))?;
+                Ok(Self::Kafka(kafka.noting(Attempts::on(here))))
+            }
             #[cfg(not(feature = "kafka"))]
             LogKind::Kafka => Err(OpenError::NoKafka),
         }
@@ -139,6 +145,16 @@ impl Log for Bus {
             Self::Kafka(log) => log.commit(of, commit).await,
             #[cfg(any(test, feature = "testing"))]
             Self::Faulty(log) => log.commit(of, commit).await,
+        }
+    }
+
+    fn attempts(&self) -> Attempts {
+        match self {
+            Self::Local(log) => log.attempts(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(log) => log.attempts(),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Faulty(log) => log.attempts(),
         }
     }
 }

@@ -23,8 +23,8 @@ use telemetry::Clock;
 
 use crate::config::Kafka as KafkaConfig;
 use crate::{
-    Appended, Commit, Config, Draft, Log, LogError, Metrics, Offset, Partition, PublishError,
-    Record, Start, Topic, TopicPartition,
+    Appended, Attempts, Commit, Config, Draft, Log, LogError, Metrics, Offset, Partition,
+    PublishError, Record, Start, Topic, TopicPartition,
 };
 use fetcher::Fetcher;
 
@@ -40,7 +40,7 @@ const QUEUE_BYTES_MAX: u64 = 64 << 20;
 
 /// A log in Kafka. Cheap to clone.
 #[derive(Clone)]
-pub struct Kafka(Arc<Inner>);
+pub struct Kafka(Arc<Inner>, Attempts);
 
 struct Inner {
     config: KafkaConfig,
@@ -116,16 +116,25 @@ impl Kafka {
                 wanted,
             });
         }
-        Ok(Self(Arc::new(Inner {
-            config: kafka,
-            producer,
-            outsiders,
-            fetcher,
-            n_partitions,
-            members: Mutex::default(),
-            clock,
-            metrics,
-        })))
+        Ok(Self(
+            Arc::new(Inner {
+                config: kafka,
+                producer,
+                outsiders,
+                fetcher,
+                n_partitions,
+                members: Mutex::default(),
+                clock,
+                metrics,
+            }),
+            Attempts::default(),
+        ))
+    }
+
+    /// Notes what this process is at in its own folder: the cluster knows who owns a partition, not what killed it.
+    #[must_use]
+    pub fn noting(self, attempts: Attempts) -> Self {
+        Self(self.0, attempts)
     }
 
     fn check(&self, draft: &Draft) -> Result<(), PublishError> {
@@ -309,6 +318,10 @@ impl Log for Kafka {
 
     async fn commit(&self, of: TopicPartition, commit: Commit) -> Result<(), LogError> {
         self.aside(move |log| log.commit_now(of, commit)).await
+    }
+
+    fn attempts(&self) -> Attempts {
+        self.1.clone()
     }
 }
 

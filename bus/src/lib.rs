@@ -4,6 +4,7 @@
 //! This is not a queue: nothing is taken away by reading, and what was acknowledged is on disk.
 
 pub mod any;
+pub mod attempts;
 pub mod config;
 pub mod header;
 #[cfg(feature = "kafka")]
@@ -20,6 +21,7 @@ pub mod topic;
 mod fields;
 
 pub use any::{Bus, BusConsumer, BusMember};
+pub use attempts::{Attempt, Attempts, Skips};
 pub use config::Config;
 pub use header::HeaderError;
 pub use local::{Local, OpenError};

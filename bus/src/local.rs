@@ -36,8 +36,8 @@ use segments::Segments;
 use writer::{Entry, LogWriter};
 
 use crate::{
-    Appended, Commit, Config, Draft, Log, LogError, Metrics, Offset, PublishError, Record, Start,
-    Topic, TopicPartition,
+    Appended, Attempts, Commit, Config, Draft, Log, LogError, Metrics, Offset, PublishError,
+    Record, Start, Topic, TopicPartition,
 };
 
 pub use members::LocalMember;
@@ -91,14 +91,7 @@ impl Local {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
-        let place = || path.display().to_string();
-        let disk = Disk::host(path).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse { place: place() },
-            _ => OpenError::Io {
-                place: place(),
-                error,
-            },
-        })?;
+        let disk = Disk::host(path).map_err(|error| OpenError::of_folder(path, error))?;
         let Recovered {
             segments,
             offsets,
@@ -108,10 +101,7 @@ impl Local {
         let retention = Retention::new(segments.clone(), offsets.clone(), config, clock.clone());
         let thread =
             CommitThread::start(writer, retention, config.queue_bytes_max, metrics.clone())
-                .map_err(|error| OpenError::Io {
-                    place: place(),
-                    error,
-                })?;
+                .map_err(|error| OpenError::of_folder(path, error))?;
         Ok(Self(Arc::new(Inner {
             segments,
             offsets,
@@ -269,6 +259,10 @@ impl Log for Local {
         let offsets = self.0.offsets.clone();
         let write = move || offsets.commit(of, commit);
         self.0.waiting.run(false, write).await?.map_err(unavailable)
+    }
+
+    fn attempts(&self) -> Attempts {
+        Attempts::on(self.0.segments.disk.clone())
     }
 }
 

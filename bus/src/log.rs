@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{Draft, Offset, Partition, Record, Topic, TopicPartition};
+use crate::{Attempts, Draft, Offset, Partition, Record, Topic, TopicPartition};
 
 /// A cause from a backend, told in its own words.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,6 +52,11 @@ pub trait Log: Clone + Send + Sync + 'static {
         of: TopicPartition,
         commit: Commit,
     ) -> impl Future<Output = Result<(), LogError>> + Send;
+
+    /// Where this process notes what it is at, for the one that comes after it. Nowhere, unless the log has a place for it.
+    fn attempts(&self) -> Attempts {
+        Attempts::default()
+    }
 }
 
 /// A place among the consumers of a topic.

@@ -37,6 +37,9 @@ pub use takeover::{TakenOver, take_over};
 pub use writer::{Sealed, Seals, Write, seals, write_all};
 
 /// A pure function of one partition. What it must remember beside the log is in its seals (the ledger).
+///
+/// Reading a record is apart from folding it: bytes that cannot be read make a dead letter. A record at which a machine dies twice all the same comes to
+/// it without its bytes (`bus::attempts`), and so becomes a dead letter too.
 pub trait Machine: Send {
     /// What an epoch hands to the effects.
     type Seal: Send;
@@ -141,6 +144,10 @@ pub enum RunError {
     Stopped(#[from] Stopped),
     #[error(transparent)]
     Effect(#[from] EffectError),
+    #[error("applying the record at offset {0} panicked")]
+    Died(Offset),
+    #[error("what was noted of attempts cannot be read or written: {0}")]
+    Attempts(#[source] std::io::Error),
     #[error("reading or committing failed: {0}")]
     Log(#[from] LogError),
     #[error("the ledger cannot be read: {0}")]

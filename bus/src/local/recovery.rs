@@ -6,6 +6,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use telemetry::RecordTime;
@@ -46,6 +47,17 @@ pub enum OpenError {
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Kafka(#[from] crate::kafka::OpenKafkaError),
+}
+
+impl OpenError {
+    /// Why the folder of a log cannot be had.
+    pub(crate) fn of_folder(path: &Path, error: io::Error) -> Self {
+        let place = path.display().to_string();
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Self::InUse { place },
+            _ => Self::Io { place, error },
+        }
+    }
 }
 
 /// An opened log.

@@ -2,7 +2,7 @@
 
 use super::entry::LedgerEntry;
 use super::seen::RequestKey;
-use crate::{Commit, Log, LogError, Offset, TopicPartition};
+use crate::{Commit, Log, LogError, Offset, Record, TopicPartition};
 
 /// One broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +23,19 @@ pub enum Mutant {
     HashesIgnored,
     /// An idle owner appends nothing.
     NoTicks,
+}
+
+/// A payload that begins with this is one that applying panics at.
+pub const PANICS: &[u8] = b"tracewell test: panics";
+/// The same, and the process ends at once.
+pub const ABORTS: &[u8] = b"tracewell test: aborts";
+
+/// What a fault in a machine would do at a record that hits it.
+pub(super) fn poison(record: &Record) {
+    assert!(!record.payload.starts_with(PANICS), "as the test wants");
+    if record.payload.starts_with(ABORTS) {
+        std::process::abort();
+    }
 }
 
 /// [`Mutant::AutoCommit`]: what was read is committed, whatever became of it.

@@ -1,5 +1,6 @@
 //! The loop: records in order to the machine, seals in order to the effects, commits in order to the log, and ticks when nobody else speaks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Durable, Effects, Machine, RunError, TakenOver};
-use crate::{Consumer, Draft, Fetched, Header, Kind, Log, Record, RequestHash, TopicPartition};
+use crate::{
+    Attempt, Consumer, Draft, Fetched, Header, Kind, Log, Record, RequestHash, TopicPartition,
+};
 
 /// Monotonic time without a record, at the end of the log, after which the owner appends a tick.
 pub const TICK_AFTER: Duration = Duration::from_secs(1);
@@ -31,7 +34,8 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
         mut at_end,
         ..
     } = taken;
-    apply(pending, machine, effects, stop).await?;
+    let mut attempt = log.attempts().begin(of).map_err(RunError::Attempts)?;
+    apply(pending, machine, effects, &mut attempt, stop).await?;
     if at_end {
         reach_end(log, machine, effects).await;
     }
@@ -45,7 +49,7 @@ pub async fn run<L: Log, M: Machine, E: Effects<M>>(
                     at_end = false;
                     #[cfg(feature = "testing")]
                     let newest = records.last().map(|record| record.offset);
-                    apply(records, machine, effects, stop).await?;
+                    apply(records, machine, effects, &mut attempt, stop).await?;
                     #[cfg(feature = "testing")]
                     super::mutant::auto_commit(log, of, newest, effects.mutant()).await?;
                 }
@@ -73,18 +77,46 @@ async fn apply<M: Machine, E: Effects<M>>(
     records: Vec<Record>,
     machine: &mut M,
     effects: &mut E,
+    attempt: &mut Attempt,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    for record in records {
-        if let Some(seal) = machine.apply(&record)? {
+    let mut left = records.as_slice();
+    while let Some((record, later)) = left.split_first() {
+        attempt.enter(left);
+        if let Some(seal) = apply_one(record, machine, attempt)? {
+            // Writing may take long, and who dies meanwhile does not die of a record.
+            attempt.leave();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 written = effects.write(seal) => written?,
             }
         }
+        left = later;
         tokio::task::yield_now().await;
     }
+    attempt.leave();
     Ok(())
+}
+
+/// Applies a record, or as much of it as may be looked at. After a panic the machine is worth nothing: the partition is taken over anew.
+fn apply_one<M: Machine>(
+    record: &Record,
+    machine: &mut M,
+    attempt: &mut Attempt,
+) -> Result<Option<M::Seal>, RunError> {
+    let seen = attempt.skips().seen(record);
+    let applied = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(feature = "testing")]
+        super::mutant::poison(&seen);
+        machine.apply(&seen)
+    }));
+    applied.map_or_else(
+        |_panic| {
+            attempt.died(record.offset);
+            Err(RunError::Died(record.offset))
+        },
+        |applied| Ok(applied?),
+    )
 }
 
 async fn commit<L: Log, M: Machine, E: Effects<M>>(

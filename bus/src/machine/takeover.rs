@@ -2,7 +2,7 @@
 
 use super::entry::LedgerEntry;
 use super::{LedgerStore, Machine, RunError};
-use crate::{Consumer, Fetched, Log, LogError, Offset, Record, Start, TopicPartition};
+use crate::{Consumer, Fetched, Log, LogError, Offset, Record, Skips, Start, TopicPartition};
 
 /// A partition at the place where its machine goes on.
 #[derive(Debug)]
@@ -39,12 +39,13 @@ pub async fn take_over<L: Log, M: Machine>(
             lossy: false,
         });
     };
+    let skips = log.attempts().skips(of).map_err(RunError::Attempts)?;
     machine.restore(&chain(ledgers, of, commit.end_offset).await?)?;
     let (consumer, lossy) = match log.consume(of, Start::At(commit.offset)).await {
         Err(LogError::OffsetLost { .. }) => (log.consume(of, Start::Earliest).await?, true),
         consumer => (consumer?, false),
     };
-    let taken = refold(consumer, commit.end_offset, lossy, machine).await?;
+    let taken = refold(consumer, commit.end_offset, lossy, &skips, machine).await?;
     machine.resume();
     Ok(taken)
 }
@@ -54,6 +55,7 @@ async fn refold<C: Consumer, M: Machine>(
     mut consumer: C,
     end_offset: Offset,
     lossy: bool,
+    skips: &Skips,
     machine: &mut M,
 ) -> Result<TakenOver<C>, RunError> {
     let mut n_refolded = 0;
@@ -70,7 +72,7 @@ async fn refold<C: Consumer, M: Machine>(
         let n_before = records.partition_point(|record| record.offset < end_offset);
         let pending = records.split_off(n_before);
         for record in &records {
-            machine.refold(record);
+            machine.refold(&skips.seen(record));
             tokio::task::yield_now().await;
         }
         n_refolded += n_before as u64;

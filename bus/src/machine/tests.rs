@@ -21,10 +21,16 @@ const OF: TopicPartition = TopicPartition {
     partition: Partition(0),
 };
 
+const PAYLOAD: &[u8] = b"x";
+/// A record that the machine does not survive.
+const DEADLY: &[u8] = b"deadly";
+
 /// Counts what it applied.
 #[derive(Default)]
 struct Counting {
     n_spans: usize,
+    /// Records that came without their bytes.
+    n_unreadable: usize,
     n_controls: usize,
 }
 
@@ -35,6 +41,8 @@ impl Machine for Counting {
         match record.header.kind {
             Kind::Control => self.n_controls += 1,
             Kind::Tick => {}
+            _ if record.payload == DEADLY => panic!("as the test wants"),
+            _ if record.payload != PAYLOAD => self.n_unreadable += 1,
             _ => self.n_spans += 1,
         }
         Ok(None)
@@ -108,7 +116,7 @@ fn draft(kind: Kind) -> Draft {
     Draft {
         to: OF,
         header,
-        payload: Bytes::from_static(b"x"),
+        payload: Bytes::from_static(PAYLOAD),
     }
 }
 
@@ -229,4 +237,53 @@ async fn a_dead_letter_says_where_it_was_read_and_is_the_record_as_it_was() {
     expected.extend(1_000_i64.to_le_bytes());
     expected.push(b'x');
     assert_eq!(letter.payload, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_at_which_the_machine_dies_twice_comes_without_its_bytes() {
+    let log = log(&SimDisk::new(4));
+    let deadly = Draft {
+        payload: Bytes::from_static(DEADLY),
+        ..draft(Kind::Otlp)
+    };
+    let drafts = [0, 1, 2, 3, 4].map(|at| match at {
+        1 | 3 => deadly.clone(),
+        _ => draft(Kind::Otlp),
+    });
+    let appended = log.append(drafts.to_vec()).await.expect("appends");
+    let [second, fourth] = [1, 3].map(|at| appended[at].offset);
+    for died_at in [second, second, fourth, fourth] {
+        let ended = run_once(&log, &CancellationToken::new()).await.1;
+        assert!(
+            matches!(ended, Err(RunError::Died(at)) if at == died_at),
+            "{ended:?}"
+        );
+    }
+    let stop = CancellationToken::new();
+    let stopped = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stop.cancel();
+    };
+    let ((machine, ended), ()) = tokio::join!(run_once(&log, &stop), stopped);
+    ended.expect("nothing is left to die of");
+    assert_eq!((machine.n_spans, machine.n_unreadable), (3, 2));
+}
+
+/// The loop from the oldest record on, until it ends by itself or is stopped.
+async fn run_once(log: &Local, stop: &CancellationToken) -> (Counting, Result<(), RunError>) {
+    let consumer = log.consume(OF, Start::Earliest).await.expect("consumes");
+    let taken = TakenOver {
+        consumer,
+        pending: Vec::new(),
+        at_end: false,
+        n_refolded: 0,
+        lossy: false,
+    };
+    let mut machine = Counting::default();
+    let mut effects = Says {
+        told: Arc::default(),
+        wanted: false,
+    };
+    let ended = run(log, OF, taken, &mut machine, &mut effects, stop).await;
+    (machine, ended)
 }

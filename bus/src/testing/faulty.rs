@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::Seeded;
 use crate::{
-    Appended, Commit, Consumer, Draft, Fetched, Log, LogError, Offset, PublishError, Record, Start,
-    Topic, TopicPartition,
+    Appended, Attempts, Commit, Consumer, Draft, Fetched, Log, LogError, Offset, PublishError,
+    Record, Start, Topic, TopicPartition,
 };
 
 /// What goes wrong, each with its own probability per call.
@@ -171,6 +171,10 @@ impl<L: Log> Log for Faulty<L> {
         self.chance
             .fail(|faults| faults.commit_unanswered, "commit unanswered")?;
         Ok(())
+    }
+
+    fn attempts(&self) -> Attempts {
+        self.inner.attempts()
     }
 }
 
