@@ -10,8 +10,6 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use crate::otlp_grpc::SERVICES;
-
 /// What the process tells of itself; the owner of all parts knows.
 #[derive(Clone)]
 pub struct Standing {
@@ -39,14 +37,28 @@ impl Standing {
 
 /// `grpc.health.v1.Health` over the same standing.
 #[derive(Clone)]
-pub(crate) struct GrpcHealth {
+pub struct GrpcHealth {
     waiting: watch::Receiver<Vec<String>>,
+    services: &'static [&'static str],
 }
 
 impl GrpcHealth {
-    pub(crate) fn of(standing: &Standing) -> Self {
+    /// Health of the whole process, and of these services by name.
+    #[must_use]
+    pub fn of(standing: &Standing, services: &'static [&'static str]) -> Self {
         Self {
             waiting: standing.waiting.clone(),
+            services,
+        }
+    }
+
+    /// # Errors
+    /// When no service of that name is here. The empty name is the whole process.
+    fn known(&self, service: &str) -> Result<(), Status> {
+        if service.is_empty() || self.services.contains(&service) {
+            Ok(())
+        } else {
+            Err(Status::not_found("service not registered"))
         }
     }
 }
@@ -75,23 +87,13 @@ async fn next_status(
     Some(status_of(&waiting))
 }
 
-/// # Errors
-/// When no service of that name is here. The empty name is the whole process.
-fn known(service: &str) -> Result<(), Status> {
-    if service.is_empty() || SERVICES.contains(&service) {
-        Ok(())
-    } else {
-        Err(Status::not_found("service not registered"))
-    }
-}
-
 #[tonic::async_trait]
 impl Health for GrpcHealth {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        known(&request.get_ref().service)?;
+        self.known(&request.get_ref().service)?;
         Ok(Response::new(response(status_of(&self.waiting.borrow()))))
     }
 
@@ -101,7 +103,7 @@ impl Health for GrpcHealth {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        known(&request.get_ref().service)?;
+        self.known(&request.get_ref().service)?;
         let start = (self.waiting.clone(), None);
         let statuses = stream::unfold(start, |(mut waiting, told)| async move {
             let status = next_status(&mut waiting, told).await?;

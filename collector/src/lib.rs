@@ -19,6 +19,7 @@ mod metrics;
 mod otlp_grpc;
 mod otlp_http;
 mod receive;
+mod reflection;
 mod remote_write;
 mod route;
 mod under_way;
@@ -34,17 +35,20 @@ use tokio_util::sync::CancellationToken;
 
 pub use arrival::Format;
 pub use config::{Config, Limits, OtlpGrpc, OtlpHttp};
-pub use health::Standing;
-pub use import::{ImportError, Imported};
+pub use health::{GrpcHealth, Standing};
+pub use import::{Holds, ImportError, Imported};
 pub use metrics::Metrics;
 pub use receive::Collector;
+pub use reflection::{REFLECTION_SERVICES, reflection};
 
 impl<L: Log> Collector<L> {
-    /// Serves OTLP over gRPC, and health, on a bound port until `stop` fires; then answers what is under way, for at most `limits.drain`.
+    /// Serves OTLP over gRPC, health and reflection, on a bound port until `stop` fires; then answers what is under way, for at most `limits.drain`.
     /// Dropping the future cuts all connections.
     pub async fn serve_grpc(&self, listener: TcpListener, stop: CancellationToken) {
         let collector = self.clone();
-        let respond = move |request| otlp_grpc::respond(collector.clone(), request);
+        let reflection = reflection(&[reflection::OTLP]);
+        let respond =
+            move |request| otlp_grpc::respond(collector.clone(), reflection.clone(), request);
         let (limits, metrics) = (self.limits(), self.metrics());
         let windows = self.windows();
         let served = listen::serve(listener, limits, metrics, windows, &stop, respond);

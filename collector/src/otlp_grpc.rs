@@ -1,7 +1,8 @@
 //! OTLP over gRPC, as plain HTTP/2 requests: the five bytes before a message are read and judged before anything is reserved for it.
 //!
 //! In: a request. Out: the response of `collector::answer`. Stock tonic would reserve what a message announces, inflate it without our bound and
-//! answer codes that make senders do the wrong thing (docs/decisions/051-grpc-on-raw-bodies.md); only health goes through it.
+//! answer codes that make senders do the wrong thing (docs/decisions/051-grpc-on-raw-bodies.md); only health and
+//! reflection go through it.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use http::{HeaderMap, Method, Request, Response, header};
 use hyper::body::{Body as HttpBody, Incoming};
 use tokio::time::Instant;
 use tonic::body::Body;
+use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -20,6 +22,7 @@ use crate::answer::{self, Refusal, Unsupported};
 use crate::arrival::{Arrival, Format, Protocol, Signal, tenant_of};
 use crate::health::GrpcHealth;
 use crate::inflate::Encoding;
+use crate::reflection::REFLECTION_SERVICES;
 
 /// Services that take something.
 pub(crate) const SERVICES: [&str; 2] = [
@@ -57,6 +60,7 @@ const DEADLINE_SHARE_PERCENT: u32 = 80;
 /// Answers one request. An error resets the stream: nothing sensible can be told to a sender that stopped sending.
 pub(crate) async fn respond<L: Log>(
     collector: Collector<L>,
+    mut reflection: Routes,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, h2::Error> {
     if let Err(refusal) = check_grpc(&request) {
@@ -70,10 +74,21 @@ pub(crate) async fn respond<L: Log>(
     if path.starts_with(HEALTH) {
         return Ok(health(&collector, request).await);
     }
+    if is_of_reflection(path) {
+        let Ok(response) = tonic::codegen::Service::call(&mut reflection, request).await;
+        return Ok(response);
+    }
     let (signal, refusal) = unserved(path);
     collector.turned_away(Protocol::Grpc, signal, &refusal);
     let refused = collector.refuse(&tenant_of(request.extensions()), refusal);
     Ok(answer::grpc(&Err(refused)))
+}
+
+fn is_of_reflection(path: &str) -> bool {
+    let service = path
+        .strip_prefix('/')
+        .and_then(|path| path.split('/').next());
+    service.is_some_and(|service| REFLECTION_SERVICES.contains(&service))
 }
 
 /// # Errors
@@ -115,7 +130,7 @@ fn unserved(path: &str) -> (&'static str, Refusal) {
 }
 
 async fn health<L: Log>(collector: &Collector<L>, request: Request<Incoming>) -> Response<Body> {
-    let mut server = HealthServer::new(GrpcHealth::of(collector.standing()));
+    let mut server = HealthServer::new(GrpcHealth::of(collector.standing(), &SERVICES));
     match tonic::codegen::Service::call(&mut server, request).await {
         Ok(response) => response,
         Err(never) => match never {},

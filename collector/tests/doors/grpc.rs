@@ -11,6 +11,9 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 use tonic_types::StatusExt;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -359,4 +362,54 @@ async fn a_trace_keeps_its_partition_from_request_to_request() {
     let drafts = server.log.take();
     assert_eq!(drafts.len(), 20);
     assert!(drafts.iter().all(|draft| draft.to == drafts[0].to));
+}
+
+#[tokio::test]
+async fn reflection_names_the_services_and_has_the_files_of_a_symbol() {
+    let server = Server::start(|_| {}).await;
+    for (service, itself) in [
+        ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1"),
+        (
+            "grpc.reflection.v1alpha.ServerReflection",
+            "grpc.reflection.v1alpha",
+        ),
+    ] {
+        let path = format!("/{service}/ServerReflectionInfo");
+        let ask = async |message: ServerReflectionRequest| {
+            let request = framed(false, &message.encode_to_vec());
+            let answer = call_in_chunks(server.grpc, &path, &[], &[&request], true).await;
+            let answer = ServerReflectionResponse::decode(answer.expect("answered"));
+            answer
+                .expect("a message")
+                .message_response
+                .expect("one of them")
+        };
+        let of = |message_request| ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(message_request),
+        };
+        let MessageResponse::ListServicesResponse(listed) =
+            ask(of(MessageRequest::ListServices(String::new()))).await
+        else {
+            panic!("no list");
+        };
+        let mut names: Vec<String> = listed.service.into_iter().map(|one| one.name).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "grpc.health.v1.Health",
+                &format!("{itself}.ServerReflection"),
+                "opentelemetry.proto.collector.metrics.v1.MetricsService",
+                "opentelemetry.proto.collector.trace.v1.TraceService",
+            ]
+        );
+        let symbol = "opentelemetry.proto.collector.trace.v1.TraceService".to_owned();
+        let MessageResponse::FileDescriptorResponse(files) =
+            ask(of(MessageRequest::FileContainingSymbol(symbol))).await
+        else {
+            panic!("no file");
+        };
+        assert_eq!(files.file_descriptor_proto.len(), 1);
+    }
 }
