@@ -82,13 +82,22 @@ impl ExpHistogram {
             return add(&mut self.counts, None);
         }
         let index = index_of(value);
-        self.make_room(
-            index >> (SCALE_MAX - self.scale),
-            index >> (SCALE_MAX - self.scale),
+        if self.place(index).is_none() {
+            let index = index >> (SCALE_MAX - self.scale);
+            self.make_room(index, index);
+        }
+        let place = self.place(index);
+        add(
+            &mut self.counts,
+            Some(place.expect("there is room for what room was made for")),
         );
-        let index = index >> (SCALE_MAX - self.scale);
-        let place = usize::try_from(index - self.offset).expect("there is room from offset on");
-        add(&mut self.counts, Some(place));
+    }
+
+    /// The bucket of an index at the largest scale, if there is one.
+    fn place(&self, index: i32) -> Option<usize> {
+        let place = (index >> (SCALE_MAX - self.scale)) - self.offset;
+        let place = usize::try_from(place).ok()?;
+        (place < self.counts.n_buckets()).then_some(place)
     }
 
     /// Makes the buckets reach from `low` to `high`, which are indexes at the present scale, and lowers the scale if they are too many.

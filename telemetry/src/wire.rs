@@ -25,14 +25,14 @@ pub use metric::{
     BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, HistogramSide,
     Label, MetadataView, MetricLimits, MetricRegroup, MetricView, MetricsView, MetricsWalker,
     NativeHistogramView, Number, NumberPointView, NumbersView, PointsView, QuantileView,
-    RejectedPoints, ResourceMetricsView, SampleView, ScopeMetricsView, SeriesContent, SeriesView,
-    SpanOfBuckets, SummaryPointView, Temporality, WriteExemplarView, WriteRegroup, WriteView,
-    WriteWalker,
+    RejectedPoints, ResourceMetricsView, RunHash, SampleView, ScopeMetricsView, SeriesContent,
+    SeriesView, SpanOfBuckets, SummaryPointView, Temporality, WriteExemplarView, WriteRegroup,
+    WriteView, WriteWalker,
 };
 pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,
     TracesView,
 };
 pub use value::{ArrayView, Attributes, UnreadValue, ValueView};
-pub use walk::{NoSpan, TraceWalker, span_at};
+pub use walk::{FoundSpan, NoSpan, TraceWalker, span_at};
 pub use write::{Regroup, TraceWriter};

@@ -119,7 +119,8 @@ fn check_stored(log: &[Record], sealed: &[SealedEpoch], expected: &Expected) -> 
             let record = records
                 .get(&at.offset)
                 .ok_or("a kept span names no record")?;
-            let span = span_at(&record.payload, at.place).map_err(|error| error.to_string())?;
+            let found = span_at(&record.payload, at.place).map_err(|error| error.to_string())?;
+            let span = found.view();
             if span.trace_id() != kept.id || record.header.tenant != kept.tenant {
                 return Err(format!(
                     "a span of {} was kept as one of {}",

@@ -9,7 +9,7 @@ use sampler::control::Control;
 use sampler::{SealedEpoch, Shard};
 use service_map::edge::{CONNECTION_INFO, DROPPED};
 use telemetry::derived::{DeltaValue, TenantDelta};
-use telemetry::wire::{SpanKind, SpanView, StatusCode, ValueView, span_at};
+use telemetry::wire::{FoundSpan, SpanKind, SpanView, StatusCode, ValueView, span_at};
 
 use crate::check::weight;
 
@@ -111,11 +111,12 @@ fn said(log: &[Record], kept: &[SealedEpoch]) -> Result<Told, String> {
         if trace.late {
             continue;
         }
-        let mut spans = Vec::new();
+        let mut found = Vec::new();
         for at in &trace.spans {
             let record = records.get(&at.offset).ok_or("no such record")?;
-            spans.push(span_at(&record.payload, at.place).map_err(|error| error.to_string())?);
+            found.push(span_at(&record.payload, at.place).map_err(|error| error.to_string())?);
         }
+        let spans: Vec<_> = found.iter().map(FoundSpan::view).collect();
         say(&trace.tenant.to_string(), &spans, &mut told);
     }
     Ok(told)

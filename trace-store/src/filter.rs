@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use telemetry::wire::{SpanKind, SpanView, StatusCode, TracesView};
 
-use crate::tags;
+use crate::tags::{self, TagValue};
 
 /// The service of a span without `service.name`, as Jaeger calls it.
 pub const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
@@ -68,8 +68,8 @@ pub fn service_of<'a>(span: &SpanView<'a>) -> &'a str {
 }
 
 fn has_tag(span: &SpanView<'_>, key: &str, value: &str) -> bool {
-    let mut same = |found_key: &str, found: telemetry::wire::ValueView<'_>| {
-        if found_key == key && found.text() == value {
+    let mut same = |found_key: &[u8], found: TagValue<'_>| {
+        if found_key == key.as_bytes() && found.is(value) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -17,6 +17,7 @@ use crate::block::index::{PART, Row};
 use crate::block::read::{Opened, ReadError};
 use crate::catalog::KnownBlock;
 use crate::store::ReadRow;
+use crate::tags::TagValue;
 use crate::trace::merge_parts;
 use crate::{Cursor, Filter, Partial, SearchPage, SearchQuery, StoredTrace, TraceStore, tags};
 
@@ -99,7 +100,9 @@ impl<'a> Search<'a> {
             tag_hashes: filter
                 .tags
                 .iter()
-                .map(|(key, value)| tags::hash(key, value, &mut Vec::new()))
+                .map(|(key, value)| {
+                    tags::hash(key.as_bytes(), TagValue::Text(value), &mut Vec::new())
+                })
                 .collect(),
             unopened: blocks
                 .iter()

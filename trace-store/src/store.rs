@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use blocks::{BlockKind, BlockName, BlockStore, Blocks, BlocksError, ContentHash, Put};
 use parking_lot::RwLock;
-use telemetry::wire::WalkError;
+use telemetry::wire::{TracesView, WalkError};
 use telemetry::{Clock, Tenant, TraceId};
 
 use crate::block::draft;
@@ -95,17 +95,41 @@ impl TraceStore {
         epoch: EpochName,
         traces: Vec<KeptTrace>,
     ) -> Result<Put, WriteError> {
+        let (put, ()) = self
+            .write_epoch_seen(tenant, epoch, traces, (), |(), _| {})
+            .await?;
+        Ok(put)
+    }
+
+    /// The same, and shows every trace to `seer` on the way, in the order given, whether the epoch is new or not. The seer comes back.
+    ///
+    /// # Errors
+    /// As [`TraceStore::write_epoch`].
+    pub async fn write_epoch_seen<S: Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        epoch: EpochName,
+        traces: Vec<KeptTrace>,
+        mut seer: S,
+        see: fn(&mut S, &TracesView<'_>),
+    ) -> Result<(Put, S), WriteError> {
         let name = BlockName {
             kind: BlockKind::Traces,
             tenant: tenant.clone(),
             id: epoch.block_id(),
         };
         if self.inner.catalog.read().is_listed(&name) {
-            return Ok(Put::Same);
+            let shown = tokio::task::spawn_blocking(move || {
+                epoch::show(&traces, |trace| see(&mut seer, trace)).map(|()| seer)
+            });
+            return Ok((Put::Same, shown.await??));
         }
         let level = self.inner.config.zstd_level;
-        let (content, built) =
-            tokio::task::spawn_blocking(move || epoch::build_epoch(&traces, level)).await??;
+        let built = tokio::task::spawn_blocking(move || {
+            let built = epoch::build_epoch(&traces, level, |trace| see(&mut seer, trace));
+            built.map(|(content, built)| (content, built, seer))
+        });
+        let (content, built, seer) = built.await??;
         let meta = Meta {
             partition: epoch.partition,
             sealed_first: epoch.sealed_at,
@@ -113,16 +137,11 @@ impl TraceStore {
             written_at_unix_ms: u64::try_from(self.inner.clock.wall().unix_ms).unwrap_or(0),
             ..built.meta
         };
-        Ok(self
-            .put(
-                name,
-                content,
-                Built {
-                    body: built.body,
-                    meta,
-                },
-            )
-            .await?)
+        let built = Built {
+            body: built.body,
+            meta,
+        };
+        Ok((self.put(name, content, built).await?, seer))
     }
 
     /// Puts a block and makes it visible here.

@@ -9,7 +9,6 @@ use bus::machine::{
 use bus::{Draft, Log, Topic, TopicPartition};
 use bytes::Bytes;
 use telemetry::Tenant;
-use telemetry::wire::{TraceWalker, WalkError, WalkLimits};
 use trace_store::{EpochName, KeptTrace, TraceStore};
 
 use super::assemble::assemble;
@@ -127,11 +126,10 @@ impl<L: Log> EpochWriter<L> {
 
     /// A block for each tenant and each 8 MiB of its spans, cut in the order of decisions, so that everybody cuts alike. Chooses exemplars on the way.
     async fn write_kept(&self, epoch: &SealedEpoch) -> Result<Exemplars, BoxError> {
-        let mut exemplars = Exemplars::default();
+        let mut exemplars = Exemplars::by(epoch.red.dimensions.clone());
         for (tenant, part, kept) in parts(&epoch.kept) {
             let spans: Vec<_> = kept.iter().map(|trace| trace.spans.as_slice()).collect();
             let bytes = assemble(&self.log, self.of, &spans).await?;
-            exemplars = see(exemplars, tenant.clone(), bytes.clone()).await?;
             let trace = |(kept, traces_data): (&&KeptRefs, _)| KeptTrace {
                 id: kept.id,
                 traces_data,
@@ -146,7 +144,15 @@ impl<L: Log> EpochWriter<L> {
                 part,
                 sealed_at: epoch.sealed_at,
             };
-            let put = self.store.write_epoch(&tenant, name, traces).await?;
+            let seer = (exemplars, tenant.clone());
+            let written = self
+                .store
+                .write_epoch_seen(&tenant, name, traces, seer, |(exemplars, tenant), trace| {
+                    exemplars.see(tenant, trace);
+                })
+                .await?;
+            let put = written.0;
+            (exemplars, _) = written.1;
             if let blocks::Put::Beside(beside) = put {
                 self.metrics.determinism_violations.inc();
                 tracing::error!(
@@ -177,23 +183,6 @@ impl<L: Log> EpochWriter<L> {
         }
         Ok(())
     }
-}
-
-/// Has exemplars chosen from traces, off the async threads.
-async fn see(
-    mut exemplars: Exemplars,
-    tenant: Tenant,
-    traces: Vec<Bytes>,
-) -> Result<Exemplars, BoxError> {
-    let seen = tokio::task::spawn_blocking(move || {
-        let mut walker = TraceWalker::new();
-        for trace in traces {
-            let view = walker.walk(&trace, &WalkLimits::trusted())?;
-            exemplars.see(&tenant, &view);
-        }
-        Ok::<_, WalkError>(exemplars)
-    });
-    Ok(seen.await??)
 }
 
 /// Cuts what an epoch kept into blocks: (tenant, part, traces), tenants in order of name.

@@ -4,7 +4,9 @@
 
 mod key;
 
-use telemetry::wire::{SpanView, StatusCode, ValueView};
+use std::fmt::Write as _;
+
+use telemetry::wire::{SpanView, StatusCode, UnreadValue, ValueView};
 
 use super::Role;
 
@@ -50,7 +52,6 @@ pub fn read(span: &SpanView<'_>, role: Role, name: &mut String) -> Said {
         && span.status_code() == StatusCode::Unset
         && found
             .http_status
-            .as_ref()
             .and_then(whole)
             .is_some_and(|code| code >= HTTP_CLIENT_FAILED);
     Said {
@@ -59,7 +60,7 @@ pub fn read(span: &SpanView<'_>, role: Role, name: &mut String) -> Said {
     }
 }
 
-type Value<'a> = Option<ValueView<'a>>;
+type Value<'a> = Option<UnreadValue<'a>>;
 
 /// The attributes that matter, of several spellings the newest, of equal ones the first.
 #[derive(Debug, Default)]
@@ -88,7 +89,7 @@ impl<'a> Found<'a> {
         let mut found = Self::default();
         for (key, value) in span.attributes().unread() {
             if let Some(place) = found.place(key) {
-                place.get_or_insert_with(|| value.read());
+                place.get_or_insert(value);
             }
         }
         found
@@ -124,10 +125,10 @@ impl<'a> Found<'a> {
 
     /// A database is one that is named as such; its node is the first of: the peer's service, the server's address, the network's, the attribute itself.
     fn database(&self, name: &mut String) -> Option<PeerKind> {
-        let named = self.database.iter().flatten().next()?;
-        let is_written = write(&self.peer_service, name)
-            || write(&self.server.address, name)
-            || write(&self.old_server.address, name)
+        let named = self.database.into_iter().flatten().next()?;
+        let is_written = write(self.peer_service, name)
+            || write(self.server.address, name)
+            || write(self.old_server.address, name)
             || self.network.write(name)
             || self.old_network.write(name);
         if !is_written {
@@ -137,13 +138,13 @@ impl<'a> Found<'a> {
     }
 
     fn queue(&self, name: &mut String) -> Option<PeerKind> {
-        let named = self.queue.iter().flatten().next()?;
+        let named = self.queue.into_iter().flatten().next()?;
         push(named, name);
         Some(PeerKind::Queue)
     }
 
     fn other(&self, name: &mut String) -> Option<PeerKind> {
-        let is_written = write(&self.peer_service, name)
+        let is_written = write(self.peer_service, name)
             || self.server.write(name)
             || self.old_server.write(name)
             || self.write_host(name)
@@ -153,7 +154,7 @@ impl<'a> Found<'a> {
     }
 
     fn write_host(&self, name: &mut String) -> bool {
-        let Some(ValueView::Str(url)) = &self.url else {
+        let Some(ValueView::Str(url)) = self.url.map(UnreadValue::read) else {
             return false;
         };
         name.push_str(cut(host_of(url)));
@@ -164,12 +165,11 @@ impl<'a> Found<'a> {
 impl Address<'_> {
     /// `address:port`, or the address alone.
     fn write(&self, name: &mut String) -> bool {
-        if !write(&self.address, name) {
+        if !write(self.address, name) {
             return false;
         }
-        if let Some(port) = self.port.as_ref().and_then(whole) {
-            name.push(':');
-            name.push_str(&port.to_string());
+        if let Some(port) = self.port.and_then(whole) {
+            write!(name, ":{port}").expect("a String takes all text");
         }
         true
     }
@@ -182,23 +182,23 @@ fn host_of(url: &str) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
 }
 
-fn whole(value: &ValueView<'_>) -> Option<i64> {
-    match value {
-        ValueView::Int(number) => Some(*number),
+fn whole(value: UnreadValue<'_>) -> Option<i64> {
+    match value.read() {
+        ValueView::Int(number) => Some(number),
         ValueView::Str(text) => text.parse().ok(),
         _ => None,
     }
 }
 
-fn write(value: &Value<'_>, name: &mut String) -> bool {
+fn write(value: Value<'_>, name: &mut String) -> bool {
     if let Some(value) = value {
         push(value, name);
     }
     !name.is_empty()
 }
 
-fn push(value: &ValueView<'_>, name: &mut String) {
-    name.push_str(cut(&value.text()));
+fn push(value: UnreadValue<'_>, name: &mut String) {
+    name.push_str(cut(&value.read().text()));
 }
 
 fn cut(text: &str) -> &str {

@@ -103,15 +103,14 @@ impl Entries {
         self.spans.clear();
     }
 
-    pub(crate) fn resource(&self, idx: u32) -> ResourceEntry {
-        self.resources
-            .get(idx as usize)
-            .copied()
-            .unwrap_or_default()
+    pub(crate) fn resource(&self, idx: u32) -> &ResourceEntry {
+        let noted = self.resources.get(idx as usize);
+        noted.expect("a span is noted behind what it was sent under")
     }
 
-    pub(crate) fn scope(&self, idx: u32) -> ScopeEntry {
-        self.scopes.get(idx as usize).copied().unwrap_or_default()
+    pub(crate) fn scope(&self, idx: u32) -> &ScopeEntry {
+        let noted = self.scopes.get(idx as usize);
+        noted.expect("a span is noted behind what it was sent under")
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -40,7 +40,7 @@ struct Rewrite<'a> {
 impl Rewrite<'_> {
     fn resource_spans(&self, idx: u32, mut spans: &[super::entry::SpanEntry], out: &mut Vec<u8>) {
         let entry = self.entries.resource(idx);
-        self.resource(&entry, out);
+        self.resource(entry, out);
         while let Some(first) = spans.first() {
             let idx = first.scope_idx;
             let n_spans = spans.partition_point(|span| span.scope_idx == idx);
@@ -70,7 +70,7 @@ impl Rewrite<'_> {
 
     fn scope_spans(&self, idx: u32, spans: &[super::entry::SpanEntry], out: &mut Vec<u8>) {
         let entry = self.entries.scope(idx);
-        self.scope(&entry, out);
+        self.scope(entry, out);
         for span in spans {
             let body = span.body.of(self.bytes);
             if span.marks.is_dirty() {

@@ -39,24 +39,24 @@ pub struct TracesView<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct SpanView<'a> {
     pub(crate) bytes: &'a [u8],
-    pub(crate) entry: SpanEntry,
+    pub(crate) entry: &'a SpanEntry,
     pub(crate) place: SpanPlace,
-    pub(crate) resource: ResourceEntry,
-    pub(crate) scope: ScopeEntry,
+    pub(crate) resource: &'a ResourceEntry,
+    pub(crate) scope: &'a ScopeEntry,
 }
 
 /// The resource that a span was sent under. Without one in the request everything is empty.
 #[derive(Debug, Clone, Copy)]
 pub struct ResourceView<'a> {
     pub(crate) bytes: &'a [u8],
-    pub(crate) entry: ResourceEntry,
+    pub(crate) entry: &'a ResourceEntry,
 }
 
 /// The instrumentation scope that a span was sent under. Without one in the request everything is empty.
 #[derive(Debug, Clone, Copy)]
 pub struct ScopeView<'a> {
     pub(crate) bytes: &'a [u8],
-    pub(crate) entry: ScopeEntry,
+    pub(crate) entry: &'a ScopeEntry,
 }
 
 impl<'a> TracesView<'a> {
@@ -104,16 +104,16 @@ impl<'a> TracesView<'a> {
         self.entries.heap_bytes()
     }
 
-    fn view(&self, idx: usize, entry: &SpanEntry) -> SpanView<'a> {
+    fn view(&self, idx: usize, entry: &'a SpanEntry) -> SpanView<'a> {
         let resource = self.entries.resource(entry.resource_idx);
         let scope = self.entries.scope(entry.scope_idx);
         let raw = self.places.and_then(|places| places.get(idx));
         SpanView {
             bytes: self.bytes,
-            entry: *entry,
+            entry,
             place: raw
                 .copied()
-                .unwrap_or_else(|| place(entry, &resource, &scope)),
+                .unwrap_or_else(|| place(entry, resource, scope)),
             resource,
             scope,
         }

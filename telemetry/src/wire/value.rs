@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::field::{any_value, key_value, list};
 use super::proto::{DEPTH_MAX, Reader, text};
@@ -42,6 +43,32 @@ impl<'a> UnreadValue<'a> {
     pub fn read(self) -> ValueView<'a> {
         ValueView::read(self.0)
     }
+
+    /// Appends the value as text: what [`ValueView::text`] says of it.
+    #[inline]
+    pub fn put_text(self, out: &mut Vec<u8>) {
+        match plain_text(self.0) {
+            Some(text) => out.extend_from_slice(text),
+            None => self.put_any_text(out),
+        }
+    }
+
+    fn put_any_text(self, out: &mut Vec<u8>) {
+        match self.read() {
+            ValueView::Int(number) => write!(out, "{number}").expect("a Vec takes all bytes"),
+            value => out.extend_from_slice(value.text().as_bytes()),
+        }
+    }
+}
+
+/// The text that a value is, if it is one shorter than 128 B and nothing else.
+#[inline]
+fn plain_text(body: &[u8]) -> Option<&[u8]> {
+    const STRING: u8 = any_value::STRING as u8;
+    let (&[STRING, len], text) = body.split_first_chunk()? else {
+        return None;
+    };
+    (len < 0x80 && text.len() == usize::from(len)).then_some(text)
 }
 
 impl<'a> Attributes<'a> {
@@ -75,6 +102,7 @@ impl<'a> Iterator for ArrayView<'a> {
 }
 
 /// The body of the next field with this key.
+#[inline]
 pub(crate) fn next_field<'a>(reader: &mut Reader<'a>, key: u64) -> Option<&'a [u8]> {
     while !reader.is_at_end() {
         let found = reader.varint().ok()?;
@@ -92,7 +120,28 @@ fn key_and_value(body: &[u8]) -> (&str, ValueView<'_>) {
 }
 
 /// Bodies of the key and of the value; empty where there is none, which reads as what is absent does.
+#[inline]
 fn parts(body: &[u8]) -> (&[u8], &[u8]) {
+    plain_parts(body).unwrap_or_else(|| general_parts(body))
+}
+
+/// The same of what most are: a key, a value, each shorter than 128 B, and nothing else.
+#[inline]
+fn plain_parts(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    const KEY: u8 = key_value::KEY as u8;
+    const VALUE: u8 = key_value::VALUE as u8;
+    let (&[KEY, key_len], rest) = body.split_first_chunk()? else {
+        return None;
+    };
+    let (key, rest) = rest.split_at_checked(key_len.into())?;
+    let (&[VALUE, value_len], value) = rest.split_first_chunk()? else {
+        return None;
+    };
+    let is_plain = key_len < 0x80 && value_len < 0x80 && value.len() == usize::from(value_len);
+    is_plain.then_some((key, value))
+}
+
+fn general_parts(body: &[u8]) -> (&[u8], &[u8]) {
     let mut reader = Reader::new(body);
     let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
     while let Ok(key) = reader.varint() {

@@ -16,7 +16,7 @@ mod holder;
 mod span;
 mod value;
 
-pub use at::{NoSpan, span_at};
+pub use at::{FoundSpan, NoSpan, span_at};
 pub(super) use value::ValueWalk;
 
 /// Buffers larger than this are not kept from walk to walk, in bytes.
@@ -92,8 +92,11 @@ impl TraceWalker {
         rewrite::traces_data(bytes, &self.entries, limits, &mut rewritten);
         let entries = &self.entries;
         let raw_place = |span: &super::entry::SpanEntry| {
-            let resource = entries.resource(span.resource_idx);
-            place(span, &resource, &entries.scope(span.scope_idx))
+            place(
+                span,
+                entries.resource(span.resource_idx),
+                entries.scope(span.scope_idx),
+            )
         };
         self.places.extend(entries.spans.iter().map(raw_place));
         self.entries.clear();
@@ -238,10 +241,8 @@ impl<'a, 'w> Pass<'a, 'w> {
                     }
                     self.n_spans += 1;
                     let idx = self.path.span_idx;
-                    let span = self
-                        .span(&mut reader, budget, scope_idx, resource_idx)
+                    self.note_span(&mut reader, budget, scope_idx, resource_idx)
                         .map_err(|fault| stop_at(Stop::Fault(fault), "spans", idx))?;
-                    self.entries.spans.extend(span);
                     self.path.span_idx += 1;
                 }
                 scope_spans::SCHEMA_URL => {

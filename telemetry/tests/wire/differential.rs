@@ -70,7 +70,8 @@ fn a_place_finds_the_span_again() {
             .walk(&request, &WalkLimits::trusted())
             .expect("valid");
         for span in view.spans() {
-            let again = span_at(&request, span.place()).expect("it is there");
+            let found = span_at(&request, span.place()).expect("it is there");
+            let again = found.view();
             assert_eq!(sent(&again), sent(&span));
             assert_eq!(again.bytes(), span.bytes());
             assert_eq!(

@@ -1,5 +1,7 @@
 //! Bloom filters: whether something may be in a set, or is certainly not.
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use telemetry::TraceId;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -8,10 +10,44 @@ const N_PROBES: u64 = 7;
 /// Shortest filter, in bytes.
 const BYTES_MIN: usize = 8;
 
-/// A filter of these hashes, which need not be distinct. None: an empty filter, which has nothing.
-pub(crate) fn build(hashes: &mut Vec<u64>) -> Vec<u8> {
-    hashes.sort_unstable();
-    hashes.dedup();
+/// Hashes, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Hashes {
+    /// In the order in which they came.
+    all: Vec<u64>,
+    /// Looked up, never gone through.
+    known: HashTable<u64>,
+}
+
+impl Hashes {
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+        self.known.clear();
+    }
+
+    pub(crate) fn add(&mut self, hash: u64) {
+        // they are spread evenly as they are
+        if let Entry::Vacant(free) = self
+            .known
+            .entry(hash, |known| *known == hash, |known| *known)
+        {
+            free.insert(hash);
+            self.all.push(hash);
+        }
+    }
+}
+
+impl FromIterator<u64> for Hashes {
+    fn from_iter<T: IntoIterator<Item = u64>>(hashes: T) -> Self {
+        let mut all = Self::default();
+        hashes.into_iter().for_each(|hash| all.add(hash));
+        all
+    }
+}
+
+/// A filter of these hashes. None: an empty filter, which has nothing.
+pub(crate) fn build(hashes: &Hashes) -> Vec<u8> {
+    let hashes = &hashes.all;
     if hashes.is_empty() {
         return Vec::new();
     }
@@ -52,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_in_is_found_and_little_else() {
         let hash = |i: u64| xxh3_64(&i.to_le_bytes());
-        let bits = build(&mut (0..1_000).map(hash).collect());
+        let bits = build(&(0..1_000).chain(0..1_000).map(hash).collect());
         assert!((0..1_000).all(|i| may_have(&bits, hash(i))));
         let n_false = (1_000..101_000)
             .filter(|&i| may_have(&bits, hash(i)))
@@ -65,6 +101,6 @@ mod tests {
 
     #[test]
     fn an_empty_filter_has_nothing() {
-        assert!(!may_have(&build(&mut Vec::new()), 7));
+        assert!(!may_have(&build(&Hashes::default()), 7));
     }
 }

@@ -8,19 +8,21 @@ use hashbrown::HashSet;
 use telemetry::wire::{SpanView, StatusCode, TraceWalker, TracesView, WalkError, WalkLimits};
 
 use super::draft::{Draft, Spans, flags};
-use super::filter_bits;
+use super::filter_bits::{self, Hashes};
 use super::index::Row;
 use super::names::NamedOperation;
 use super::usage::Usage;
 use crate::KeptTrace;
 use crate::filter::service_of;
-use crate::tags::{self, Level};
+use crate::tags::{self, Level, TagValue};
 
 /// Makes rows of traces. Reuses its memory, and strings that many traces have.
 pub(crate) struct Summarizer {
     walker: TraceWalker,
     strings: HashSet<Arc<str>>,
-    hashes: Vec<u64>,
+    hashes: Hashes,
+    /// A tag, while its hash is taken.
+    buffer: Vec<u8>,
 }
 
 impl Summarizer {
@@ -28,17 +30,29 @@ impl Summarizer {
         Self {
             walker: TraceWalker::new(),
             strings: HashSet::new(),
-            hashes: Vec::new(),
+            hashes: Hashes::default(),
+            buffer: Vec::new(),
         }
     }
 
     pub(crate) fn draft(&mut self, trace: &KeptTrace) -> Result<Draft, WalkError> {
+        self.draft_seen(trace, |_| {})
+    }
+
+    /// Makes the row of a trace, and shows its spans to `see` on the way.
+    pub(crate) fn draft_seen(
+        &mut self,
+        trace: &KeptTrace,
+        see: impl FnOnce(&TracesView<'_>),
+    ) -> Result<Draft, WalkError> {
         let Self {
             walker,
             strings,
             hashes,
+            buffer,
         } = self;
         let view = walker.walk(&trace.traces_data, &WalkLimits::trusted())?;
+        see(&view);
         let mut shared = |text: &str| match strings.get(text) {
             Some(string) => Arc::clone(string),
             None => {
@@ -72,7 +86,7 @@ impl Summarizer {
             )
         };
         let operations = usages.into_iter().map(named).collect();
-        hash_tags(&view, hashes);
+        hash_tags(&view, hashes, buffer);
         Ok(Draft {
             row: Row {
                 id: trace.id,
@@ -124,14 +138,13 @@ fn root_of<'a>(view: &TracesView<'a>) -> Option<SpanView<'a>> {
 }
 
 /// Hashes of all tags. Those of a resource or scope are taken once for the spans that follow each other in it.
-fn hash_tags(view: &TracesView<'_>, hashes: &mut Vec<u64>) {
+fn hash_tags(view: &TracesView<'_>, hashes: &mut Hashes, buffer: &mut Vec<u8>) {
     hashes.clear();
-    let mut buffer = Vec::new();
     let mut before = None;
     for span in view.spans() {
         let place = span.place();
-        let mut add = |key: &str, value: telemetry::wire::ValueView<'_>| {
-            hashes.push(tags::hash(key, &value.text(), &mut buffer));
+        let mut add = |key: &[u8], value: TagValue<'_>| {
+            hashes.add(tags::hash(key, value, buffer));
             ControlFlow::Continue(())
         };
         let here = (place.resource_spans_start, place.scope_spans_start);

@@ -61,7 +61,7 @@ pub(crate) fn build(drafts: Vec<Draft>, level: i32, packing: Packing) -> Result<
             .ok_or(DecodeError("a row has a name that its block has not"))?
             .into_iter(),
     );
-    let mut ids = drafts
+    let ids = drafts
         .iter()
         .map(|draft| filter_bits::id_hash(draft.row.id))
         .collect();
@@ -75,7 +75,7 @@ pub(crate) fn build(drafts: Vec<Draft>, level: i32, packing: Packing) -> Result<
     body.append(Section::Names, &names.encode()?)?;
     body.append(Section::Index, &index.encode())?;
     body.append(Section::TagFilters, &filters)?;
-    body.append(Section::IdFilter, &filter_bits::build(&mut ids))?;
+    body.append(Section::IdFilter, &filter_bits::build(&ids))?;
     Ok(Built {
         body: body.finish(drafts.len() as u32).into(),
         meta,

@@ -3,6 +3,7 @@
 use blocks::ContentHash;
 use bytes::Bytes;
 use telemetry::TraceId;
+use telemetry::wire::{TraceWalker, TracesView, WalkError, WalkLimits};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::WriteError;
@@ -21,18 +22,17 @@ impl EpochName {
     }
 }
 
+/// Shows every trace to `see`, in the order given.
 pub(super) fn build_epoch(
     traces: &[KeptTrace],
     level: i32,
+    mut see: impl FnMut(&TracesView<'_>),
 ) -> Result<(ContentHash, Built), WriteError> {
     let mut summarizer = Summarizer::new();
     let draft = |trace: &KeptTrace| {
         summarizer
-            .draft(trace)
-            .map_err(|cause| WriteError::NotOtlp {
-                id: trace.id,
-                cause,
-            })
+            .draft_seen(trace, &mut see)
+            .map_err(|cause| not_otlp(trace, cause))
     };
     let mut drafts = traces
         .iter()
@@ -42,6 +42,26 @@ pub(super) fn build_epoch(
     drafts.dedup_by(|a, b| order(a) == order(b));
     let content = content_of(&drafts);
     Ok((content, build(drafts, level, Packing::Keep)?))
+}
+
+/// Shows every trace of an epoch whose block is there already.
+pub(super) fn show(
+    traces: &[KeptTrace],
+    mut see: impl FnMut(&TracesView<'_>),
+) -> Result<(), WriteError> {
+    let mut walker = TraceWalker::new();
+    for trace in traces {
+        let walked = walker.walk(&trace.traces_data, &WalkLimits::trusted());
+        see(&walked.map_err(|cause| not_otlp(trace, cause))?);
+    }
+    Ok(())
+}
+
+fn not_otlp(trace: &KeptTrace, cause: WalkError) -> WriteError {
+    WriteError::NotOtlp {
+        id: trace.id,
+        cause,
+    }
 }
 
 fn order(draft: &Draft) -> (TraceId, u8, Option<&Bytes>) {

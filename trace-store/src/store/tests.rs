@@ -109,7 +109,7 @@ async fn the_content_of_an_epoch_is_its_traces_whatever_their_order_and_compress
     let (mut reversed, mut repeated) = (traces.clone(), traces.clone());
     reversed.reverse();
     repeated.push(traces[0].clone());
-    let content = |traces: &[KeptTrace], level| build_epoch(traces, level).unwrap().0;
+    let content = |traces: &[KeptTrace], level| build_epoch(traces, level, |_| {}).unwrap().0;
     assert_eq!(content(&traces, 3), content(&reversed, 1));
     assert_eq!(content(&traces, 3), content(&repeated, 3));
     let mut other = traces.clone();

@@ -1,6 +1,6 @@
 //! A span found again by its place, without walking the rest of the record.
 
-use super::super::entry::{Entries, ResourceEntry, ScopeEntry};
+use super::super::entry::{Entries, ResourceEntry, ScopeEntry, SpanEntry};
 use super::super::fault::Faulty;
 use super::super::field::{resource_spans, scope_spans};
 use super::super::limit::{Rejected, WalkLimits};
@@ -17,11 +17,34 @@ pub struct NoSpan {
     pub n_bytes: usize,
 }
 
+/// A span that was found again.
+#[derive(Debug, Clone, Copy)]
+pub struct FoundSpan<'a> {
+    bytes: &'a [u8],
+    entry: SpanEntry,
+    place: SpanPlace,
+    resource: ResourceEntry,
+    scope: ScopeEntry,
+}
+
+impl FoundSpan<'_> {
+    #[must_use]
+    pub fn view(&self) -> SpanView<'_> {
+        SpanView {
+            bytes: self.bytes,
+            entry: &self.entry,
+            place: self.place,
+            resource: &self.resource,
+            scope: &self.scope,
+        }
+    }
+}
+
 /// The span at `place` of bytes that were walked before. A resource or value that the sender gave in pieces shows one of them.
 ///
 /// # Errors
 /// When the bytes are not those that the place belongs to.
-pub fn span_at(bytes: &[u8], place: SpanPlace) -> Result<SpanView<'_>, NoSpan> {
+pub fn span_at(bytes: &[u8], place: SpanPlace) -> Result<FoundSpan<'_>, NoSpan> {
     let none = NoSpan {
         place,
         n_bytes: bytes.len(),
@@ -39,13 +62,14 @@ const RESOURCE_SPANS_BUDGET: u32 = DEPTH_MAX - 1;
 const SCOPE_SPANS_BUDGET: u32 = DEPTH_MAX - 2;
 
 impl<'a> Pass<'a, '_> {
-    fn read_at(&mut self, located: &Located, place: SpanPlace) -> Faulty<Option<SpanView<'a>>> {
+    fn read_at(&mut self, located: &Located, place: SpanPlace) -> Faulty<Option<FoundSpan<'a>>> {
         let mut around = Reader::within(self.bytes, located.span_field);
         around.varint()?;
-        let span = self.span(&mut around, SCOPE_SPANS_BUDGET, 0, 0)?;
+        let mut entry = SpanEntry::default();
+        let is_good = self.span(&mut around, SCOPE_SPANS_BUDGET, &mut entry)?;
         let resource = self.resource_at(Reader::within(self.bytes, located.resource_spans))?;
         let scope = self.scope_at(Reader::within(self.bytes, located.scope_spans))?;
-        Ok(span.map(|entry| SpanView {
+        Ok(is_good.then_some(FoundSpan {
             bytes: self.bytes,
             entry,
             place,

@@ -32,24 +32,43 @@ struct WrongId {
 }
 
 impl<'a> Pass<'a, '_> {
-    /// Reads the span that comes next. None if it is rejected.
-    pub(super) fn span(
+    /// Notes the span that comes next, unless it is rejected.
+    #[inline]
+    pub(super) fn note_span(
         &mut self,
         outer: &mut Reader<'a>,
         budget: u32,
         scope_idx: u32,
         resource_idx: u32,
-    ) -> Faulty<Option<SpanEntry>> {
-        let body = outer.delimited()?;
-        let (reader, budget) = outer.enter(body, budget)?;
-        let mut entry = SpanEntry {
-            body,
+    ) -> Faulty<()> {
+        // an entry is filled where it stays: it is long
+        let mut spans = std::mem::take(&mut self.entries.spans);
+        spans.push(SpanEntry {
             scope_idx,
             resource_idx,
             ..SpanEntry::default()
-        };
+        });
+        let entry = spans.last_mut().expect("it was just pushed");
+        let read = self.span(outer, budget, entry);
+        if !matches!(read, Ok(true)) {
+            spans.pop();
+        }
+        self.entries.spans = spans;
+        read.map(drop)
+    }
+
+    /// Reads the span that comes next into an entry that has nothing yet. False if it is rejected.
+    pub(super) fn span(
+        &mut self,
+        outer: &mut Reader<'a>,
+        budget: u32,
+        entry: &mut SpanEntry,
+    ) -> Faulty<bool> {
+        let body = outer.delimited()?;
+        let (reader, budget) = outer.enter(body, budget)?;
+        entry.body = body;
         let mut found = Found::default();
-        self.span_fields(reader, budget, &mut entry, &mut found)?;
+        self.span_fields(reader, budget, entry, &mut found)?;
         entry.marks.add(self.values.take_marks());
         if found.n_attributes > self.limits.attributes_max
             || found.n_events > self.limits.events_max
@@ -57,11 +76,11 @@ impl<'a> Pass<'a, '_> {
         {
             entry.marks.add(Marks::OVER);
         }
-        if self.is_good(&entry, &found) {
-            return Ok(Some(entry));
+        let is_good = self.is_good(entry, &found);
+        if !is_good {
+            self.reject(entry, &found);
         }
-        self.reject(&entry, &found);
-        Ok(None)
+        Ok(is_good)
     }
 
     fn span_fields(
