@@ -1,61 +1,42 @@
-//! Every part of the process, in the order in which a span meets them. This file alone spawns tasks, names them and awaits them.
+//! Every part of the process, in the order in which a span meets them. Tasks are spawned, named and awaited here alone.
 //!
 //! A start binds ports before data is touched. A task that ends before it is told to stops the process with its name and cause. A stop goes in
 //! the order of the flow: receivers, shards, store. It saves time, never data.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+mod listeners;
+mod open;
+mod read_only;
+mod stage;
+mod start_error;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use blocks::Blocks;
 use bus::Bus;
 use collector::Collector;
 use metrics::{MetricsRunner, MetricsStore};
 use prometheus_client::registry::Registry;
 use sampler::Sampler;
 use telemetry::Clock;
-use tokio::net::TcpListener;
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use trace_store::TraceStore;
 
 use crate::config::Config;
+use crate::grpc;
 use crate::import;
 use crate::live::LocalLive;
-use crate::memory;
 use crate::readiness::Readiness;
 use crate::status::{self, Addresses, Status};
 use crate::writes;
 
-/// Why the process could not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error(
-        "cannot listen on {address} ({key}): {cause}; choose another with --set {key}=127.0.0.1:PORT"
-    )]
-    Bind {
-        key: &'static str,
-        address: SocketAddr,
-        cause: std::io::Error,
-    },
-    #[error(
-        "{key} = {address} is reachable from outside this machine, without authentication; use 127.0.0.1, or --insecure-listen if the network is trusted"
-    )]
-    Exposed {
-        key: &'static str,
-        address: SocketAddr,
-    },
-    #[error("cannot use the data directory {path}: {cause}")]
-    DataDirectory { path: PathBuf, cause: anyhow::Error },
-    #[error("cannot start the {part}: {cause:#}")]
-    Part {
-        part: &'static str,
-        cause: anyhow::Error,
-    },
-}
+use listeners::{Listeners, bind};
+use open::{make_private, open_blocks, open_bus, open_metrics, open_sampler};
+use read_only::{is_read_only, until_read_only};
+use stage::{Stage, report};
+
+pub(crate) use start_error::StartError;
 
 /// Why the process ends.
 #[derive(Debug)]
@@ -64,60 +45,6 @@ pub(crate) enum StopCause {
     /// The log takes no more writes after failed ones.
     ReadOnly,
     Failed,
-}
-
-/// A part that runs until it is told to stop.
-type Part = (&'static str, anyhow::Result<()>);
-
-/// Parts that stop together, before those of the next stage.
-struct Stage {
-    stop: CancellationToken,
-    parts: JoinSet<Part>,
-}
-
-impl Stage {
-    fn new() -> Self {
-        Self {
-            stop: CancellationToken::new(),
-            parts: JoinSet::new(),
-        }
-    }
-
-    fn spawn(
-        &mut self,
-        name: &'static str,
-        part: impl Future<Output = anyhow::Result<()>> + Send + 'static,
-    ) {
-        self.parts.spawn(async move { (name, part.await) });
-    }
-
-    /// Tells the parts to stop and waits for them, at most until `deadline` has passed.
-    async fn drain(&mut self, deadline: Duration) {
-        self.stop.cancel();
-        let all = async {
-            while let Some(ended) = self.parts.join_next().await {
-                report(ended);
-            }
-        };
-        if tokio::time::timeout(deadline, all).await.is_err() {
-            tracing::warn!(
-                code = "TW1005",
-                parts = self.parts.len(),
-                "parts did not stop in time and are cut off; nothing acknowledged is lost"
-            );
-            self.parts.abort_all();
-        }
-    }
-}
-
-fn report(ended: Result<Part, JoinError>) {
-    match ended {
-        Ok((name, Ok(()))) => tracing::debug!(part = name, "stopped"),
-        Ok((name, Err(error))) => {
-            tracing::error!(code = "TW1002", part = name, "{name} failed: {error:#}")
-        }
-        Err(error) => tracing::error!(code = "TW1003", "a part panicked: {error}"),
-    }
 }
 
 /// The running process.
@@ -129,13 +56,6 @@ pub(crate) struct App {
     shards: Stage,
     stores: Stage,
     shutdown: Duration,
-}
-
-/// Ports that are bound before anything else happens.
-struct Listeners {
-    otlp_grpc: TcpListener,
-    otlp_http: TcpListener,
-    query: TcpListener,
 }
 
 impl App {
@@ -181,6 +101,7 @@ impl App {
         query_metrics.register(&mut registry);
         let registry = Arc::new(registry);
         let standing = standing(&registry, &readiness);
+        let grpc = grpc::router(&standing);
         let collector = Collector::new(
             config.collector.clone(),
             bus.clone(),
@@ -203,6 +124,7 @@ impl App {
         };
         let doors = status::router(status)
             .merge(import::router(collector.clone()))
+            .merge(grpc)
             .merge(writes::router(collector.clone()))
             .merge(query::router(query));
 
@@ -343,24 +265,6 @@ impl App {
 const SPANS_READ: &str = "sampler: reading what the log has";
 const POINTS_READ: &str = "metrics: reading what the log has";
 
-/// How often the log is asked whether it still takes writes.
-const LOG_LOOK: Duration = Duration::from_millis(500);
-
-fn is_read_only(metrics: &bus::Metrics) -> bool {
-    metrics.read_only.get() != 0
-}
-
-/// Ends with an error once the log takes no more writes, which ends the process: a supervisor or a person must look at the disk.
-async fn until_read_only(metrics: &bus::Metrics, stop: &CancellationToken) -> anyhow::Result<()> {
-    while !is_read_only(metrics) {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOG_LOOK) => {}
-        }
-    }
-    anyhow::bail!("the log is read-only after failed writes; repair the disk, then start again")
-}
-
 /// What runs, before it does.
 struct Parts {
     collector: Collector<Bus>,
@@ -370,153 +274,6 @@ struct Parts {
     live: LocalLive,
     store: TraceStore,
     readiness: Readiness,
-}
-
-async fn bind(config: &Config) -> Result<(Listeners, Addresses), StartError> {
-    let open = config.server.insecure_listen;
-    let otlp_grpc = bind_one(
-        "collector.otlp_grpc.listen",
-        config.collector.otlp_grpc.listen,
-        open,
-    )
-    .await?;
-    let otlp_http = bind_one(
-        "collector.otlp_http.listen",
-        config.collector.otlp_http.listen,
-        open,
-    )
-    .await?;
-    let query = bind_one("query.listen", config.query.listen, open).await?;
-    let at = |listener: &TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
-    let addresses = Addresses {
-        otlp_grpc: at(&otlp_grpc, config.collector.otlp_grpc.listen),
-        otlp_http: at(&otlp_http, config.collector.otlp_http.listen),
-        query: at(&query, config.query.listen),
-    };
-    Ok((
-        Listeners {
-            otlp_grpc,
-            otlp_http,
-            query,
-        },
-        addresses,
-    ))
-}
-
-async fn bind_one(
-    key: &'static str,
-    address: SocketAddr,
-    insecure_listen: bool,
-) -> Result<TcpListener, StartError> {
-    if !address.ip().is_loopback() && !insecure_listen {
-        return Err(StartError::Exposed { key, address });
-    }
-    TcpListener::bind(address)
-        .await
-        .map_err(|cause| StartError::Bind {
-            key,
-            address,
-            cause,
-        })
-}
-
-/// Makes the data directory, readable by its owner alone.
-fn make_private(data_dir: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .context("it cannot be made")
-}
-
-/// Partitions of a new log: as many shards as there are cores, at most 4; more only make small requests dearer.
-const PARTITIONS_NEW_MAX: usize = 4;
-
-async fn open_bus(
-    config: &Config,
-    data_dir: &Path,
-    clock: &Clock,
-    metrics: bus::Metrics,
-) -> anyhow::Result<Bus> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let (config, path, clock) = (config.bus.clone(), data_dir.join("log"), clock.clone());
-    let opened = move || {
-        Bus::open(
-            &config,
-            &path,
-            cores.min(PARTITIONS_NEW_MAX) as u32,
-            clock,
-            metrics,
-        )
-    };
-    Ok(tokio::task::spawn_blocking(opened).await??)
-}
-
-async fn open_blocks(
-    config: &Config,
-    data_dir: &Path,
-    clock: &Clock,
-    registry: &mut Registry,
-) -> anyhow::Result<Blocks> {
-    let metrics = blocks::Metrics::default();
-    metrics.register(registry);
-    let local = blocks::local::Local::open(
-        data_dir.join("blocks"),
-        config.blocks.clone(),
-        clock.clone(),
-        metrics,
-    )
-    .await?;
-    Ok(Blocks::Local(local))
-}
-
-async fn open_sampler(
-    config: &Config,
-    bus: &Bus,
-    blocks: &Blocks,
-    store: &TraceStore,
-    registry: &mut Registry,
-) -> Result<Sampler<Bus>, StartError> {
-    let metrics = sampler::Metrics::default();
-    metrics.register(registry);
-    let memory_bytes = memory::limit_bytes();
-    let sampler = Sampler::new(
-        &config.sampler,
-        bus.clone(),
-        store.clone(),
-        blocks.clone(),
-        memory_bytes,
-        metrics,
-    )
-    .await;
-    sampler.map_err(|cause| StartError::Part {
-        part: "sampler",
-        cause: cause.into(),
-    })
-}
-
-async fn open_metrics(
-    config: &Config,
-    bus: &Bus,
-    blocks: &Blocks,
-    clock: &Clock,
-    registry: &mut Registry,
-) -> Result<MetricsRunner<Bus>, StartError> {
-    let metrics = metrics::Metrics::default();
-    metrics.register(registry);
-    let runner = MetricsRunner::new(
-        &config.metrics,
-        bus.clone(),
-        blocks.clone(),
-        clock.clone(),
-        metrics,
-    )
-    .await;
-    runner.map_err(|cause| StartError::Part {
-        part: "metrics store",
-        cause: cause.into(),
-    })
 }
 
 fn standing(registry: &Arc<Registry>, readiness: &Readiness) -> collector::Standing {

@@ -7,6 +7,7 @@ pub mod exit;
 
 mod app;
 mod config;
+mod grpc;
 mod import;
 mod live;
 mod logging;
