@@ -12,6 +12,7 @@ mod tests;
 
 pub use build::{BlockBuilder, Built};
 pub use index::BlockIndex;
+pub use layout::section_bytes;
 pub use meta::Meta;
 
 use crate::chunk::ChunkError;
@@ -28,7 +29,7 @@ pub enum BuildError {
 /// Why a body is no block.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    #[error("a block of version {found}, this release reads version 1")]
+    #[error("a block of version {found}, this release reads version 2")]
     Version { found: u8 },
     #[error("section {0} lies outside the block, is too large or has a wrong checksum")]
     Section(usize),

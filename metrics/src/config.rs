@@ -31,6 +31,15 @@ pub struct Config {
     /// Bytes of blocks that are merged into one. Default 64 MiB.
     #[serde(with = "telemetry::units::bytes")]
     pub merge_bytes_max: u64,
+    pub red: RedConfig,
+}
+
+/// `[metrics.red]`: series of spans.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedConfig {
+    /// Attributes of spans or their resources that become labels of series of spans; the sampler counts by them. Default none.
+    pub dimensions: Vec<String>,
 }
 
 impl Default for Config {
@@ -44,6 +53,7 @@ impl Default for Config {
             cache_bytes_max: 128 << 20,
             maintenance_interval: Duration::from_secs(30),
             merge_bytes_max: 64 << 20,
+            red: RedConfig::default(),
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use telemetry::wire::RunHash;
+
 use crate::chunk::histograms::BUCKETS_MAX;
 use crate::head::{Caps, TenantHead};
 use crate::histogram::Histogram;
@@ -43,9 +45,68 @@ pub struct Fold<'a> {
     pub caps: Caps,
     /// Samples before this are refused; none for what is imported or derived.
     pub oldest_unix_ms: Option<i64>,
+    /// The bytes that a series comes with, until it is asked for.
+    run: Option<RunHash>,
+}
+
+impl<'a> Fold<'a> {
+    /// Samples before `oldest_unix_ms` are refused; none for what is imported or derived.
+    pub fn new(
+        head: &'a mut TenantHead,
+        totals: &'a mut Totals,
+        caps: Caps,
+        oldest_unix_ms: Option<i64>,
+    ) -> Self {
+        Self {
+            head,
+            totals,
+            caps,
+            oldest_unix_ms,
+            run: None,
+        }
+    }
 }
 
 impl Fold<'_> {
+    /// The series that came with these bytes before.
+    #[must_use]
+    pub fn known(&self, run: RunHash) -> Option<SeriesId> {
+        self.head.series().known(run)
+    }
+
+    /// Folds one series that came with bytes that are not known: the next time they are.
+    pub fn noting<T>(&mut self, run: Option<RunHash>, fold: impl FnOnce(&mut Self) -> T) -> T {
+        self.run = run;
+        let folded = fold(self);
+        self.run = None;
+        folded
+    }
+
+    /// A value at an instant, of a series that is known.
+    pub fn known_float(&mut self, series: SeriesId, unix_ms: i64, value: f64) {
+        if self.admit(unix_ms) {
+            self.totals.stored += 1;
+            self.head.push_float(series, unix_ms, value);
+        }
+    }
+
+    /// What was added in a span of time, of a series that is known.
+    pub fn known_window(&mut self, series: SeriesId, window: Window) {
+        if self.admit(window.end_unix_ms) {
+            self.totals.stored += 1;
+            self.head.push_window(series, window);
+        }
+    }
+
+    fn series_of(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+        let run = self.run.take();
+        let series = self.head.series_of(labels, kind, self.caps)?;
+        if let Some(run) = run {
+            self.head.note(run, series);
+        }
+        Some(series)
+    }
+
     fn admit(&mut self, unix_ms: i64) -> bool {
         self.totals.accepted += 1;
         let too_old = self.oldest_unix_ms.is_some_and(|oldest| unix_ms < oldest);
@@ -56,7 +117,7 @@ impl Fold<'_> {
     /// The series of samples with these labels (sorted by name, no value empty).
     fn series_of_samples(&mut self, labels: &[(&str, &str)]) -> Option<SeriesId> {
         let fits = labels.len() <= LABELS_MAX;
-        let series = fits.then(|| self.head.series_of(labels, Kind::Samples, self.caps));
+        let series = fits.then(|| self.series_of(labels, Kind::Samples));
         let series = series.flatten();
         match series {
             Some(_) => self.totals.stored += 1,
@@ -107,7 +168,7 @@ impl Fold<'_> {
             self.totals.beyond_cap += 1;
             return None;
         }
-        let series = match self.head.series_of(labels, Kind::Windows, self.caps) {
+        let series = match self.series_of(labels, Kind::Windows) {
             Some(series) => series,
             None => self.overflow_series(labels)?,
         };
@@ -163,12 +224,7 @@ mod tests {
             series_max: 1,
             metric_series_max: 1,
         };
-        let mut fold = Fold {
-            head: &mut head,
-            totals: &mut totals,
-            caps,
-            oldest_unix_ms: None,
-        };
+        let mut fold = Fold::new(&mut head, &mut totals, caps, None);
         for n in 0..50 {
             let (name, job) = (format!("m{}", n / 2), format!("{n}"));
             let labels = [(NAME, name.as_str()), ("job", job.as_str())];
@@ -189,12 +245,7 @@ mod tests {
             series_max: 9,
             metric_series_max: 9,
         };
-        let mut fold = Fold {
-            head: &mut head,
-            totals: &mut totals,
-            caps,
-            oldest_unix_ms: None,
-        };
+        let mut fold = Fold::new(&mut head, &mut totals, caps, None);
         let names: Vec<String> = (0..300).map(|n| format!("l{n:03}")).collect();
         let labels: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
         assert_eq!(fold.float(&labels, 0, 1.0), None);

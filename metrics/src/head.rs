@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use telemetry::Tenant;
+use telemetry::wire::RunHash;
 
 use crate::histogram::Histogram;
 use crate::row::{Exemplar, Metadata, Row};
@@ -22,16 +24,37 @@ pub const BUCKET_BYTES: u64 = 8;
 pub const EXEMPLAR_BYTES: u64 = 96;
 pub const METADATA_BYTES: u64 = 96;
 
+/// What the hash of a telling or of a resource counts.
+pub const TOLD_BYTES: u64 = 48;
+
 /// Exemplars of a tenant in one block; more are dropped, the later ones.
 pub const EXEMPLARS_MAX: usize = 65_536;
 /// Metrics of a tenant whose metadata one block keeps.
 pub const METADATA_MAX: usize = 16_384;
+/// Tellings of metrics, and resources, of a tenant that are known by the hash of their bytes; others are read each time.
+pub const TOLD_MAX: usize = 65_536;
 
 /// How many series there may be; from the limits in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     pub series_max: usize,
     pub metric_series_max: usize,
+}
+
+/// What a head holds, in bytes by formula.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadBytes {
+    /// Labels, and how series are found.
+    pub series: u64,
+    /// Samples, windows, exemplars, metadata.
+    pub points: u64,
+}
+
+impl HeadBytes {
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.series + self.points
+    }
 }
 
 /// What the open block of a partition has of every tenant.
@@ -49,6 +72,10 @@ pub struct TenantHead {
     windows: Vec<Point<Window>>,
     exemplars: Vec<Exemplar<SeriesId>>,
     metadata: BTreeMap<String, Metadata>,
+    /// What was said of metrics, by its bytes.
+    told: HashTable<RunHash>,
+    /// Info series of resources, by the bytes of these.
+    infos: HashTable<(RunHash, Vec<SeriesId>)>,
     bytes: u64,
 }
 
@@ -70,8 +97,13 @@ struct Point<T> {
 impl Head {
     /// Memory of everything, by formula.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.tenants.values().map(TenantHead::bytes).sum()
+    pub fn held(&self) -> HeadBytes {
+        let mut held = HeadBytes::default();
+        for tenant in self.tenants.values().map(TenantHead::held) {
+            held.series += tenant.series;
+            held.points += tenant.points;
+        }
+        held
     }
 
     #[must_use]
@@ -111,9 +143,18 @@ fn histogram_bytes(histogram: &Histogram) -> u64 {
 }
 
 impl TenantHead {
+    /// Memory of everything, by formula.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.series.bytes() + self.bytes
+        self.held().all()
+    }
+
+    #[must_use]
+    pub fn held(&self) -> HeadBytes {
+        HeadBytes {
+            series: self.series.bytes(),
+            points: self.bytes,
+        }
     }
 
     #[must_use]
@@ -129,6 +170,11 @@ impl TenantHead {
     #[must_use]
     pub fn series(&self) -> &SeriesTable {
         &self.series
+    }
+
+    /// Notes which series came with bytes that none came with before.
+    pub fn note(&mut self, run: RunHash, id: SeriesId) {
+        self.series.note(run, id);
     }
 
     /// The series with these labels (sorted, no value empty); none if a cap does not allow a new one.
@@ -197,6 +243,40 @@ impl TenantHead {
         self.bytes += EXEMPLAR_BYTES + exemplar.text_bytes();
         self.exemplars.push(exemplar);
         true
+    }
+
+    /// The info series of a resource that came with these bytes before.
+    #[must_use]
+    pub fn infos(&self, resource: RunHash) -> Option<&[SeriesId]> {
+        let found = self
+            .infos
+            .find(resource.place(), |(known, _)| *known == resource);
+        found.map(|(_, infos)| infos.as_slice())
+    }
+
+    /// Notes all info series of a resource that is new.
+    pub fn note_infos(&mut self, resource: RunHash, infos: Vec<SeriesId>) {
+        if self.infos.len() < TOLD_MAX {
+            self.bytes += TOLD_BYTES + 4 * infos.len() as u64;
+            let place = |(known, _): &(RunHash, Vec<SeriesId>)| known.place();
+            (self.infos).insert_unique(resource.place(), (resource, infos), place);
+        }
+    }
+
+    /// Whether the same was said of a metric before.
+    #[must_use]
+    pub fn is_told(&self, telling: RunHash) -> bool {
+        let found = self.told.find(telling.place(), |known| *known == telling);
+        found.is_some()
+    }
+
+    /// Notes that something was said of a metric for the first time.
+    pub fn note_told(&mut self, telling: RunHash) {
+        if self.told.len() < TOLD_MAX {
+            self.bytes += TOLD_BYTES;
+            let place = |known: &RunHash| known.place();
+            self.told.insert_unique(telling.place(), telling, place);
+        }
     }
 
     /// What a metric is, as it was said last.

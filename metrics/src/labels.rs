@@ -1,5 +1,7 @@
 //! Labels: the identity of a series.
 
+pub mod key;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +28,13 @@ impl Labels {
         pairs.reverse();
         pairs.retain(|(_, value)| !value.is_empty());
         Self(pairs.into())
+    }
+
+    /// From pairs that are as labels are: sorted by name, each name once, no value empty.
+    pub(crate) fn from_sorted(pairs: impl Iterator<Item = (Arc<str>, Arc<str>)>) -> Self {
+        let labels = Self(pairs.collect());
+        debug_assert!(labels.0.is_sorted_by(|(a, _), (b, _)| a < b));
+        labels
     }
 
     /// The value of a label; empty if it is absent.

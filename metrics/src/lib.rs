@@ -25,14 +25,14 @@ pub mod points;
 pub mod promql;
 pub mod row;
 pub mod run;
-pub mod select;
+mod selection;
 pub mod series;
 pub mod store;
 pub mod symbols;
 pub mod view;
 pub mod window;
 
-pub use config::Config;
+pub use config::{Config, RedConfig};
 pub use histogram::{Buckets, Histogram, ResetHint};
 pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};

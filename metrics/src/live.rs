@@ -4,7 +4,7 @@
 //! of it under the lock of the catalog that its blocks appear in, so a point is always in exactly one of them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use bus::machine::{LedgerEntry, Machine, Stopped};
 use bus::{Offset, Record};
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use telemetry::{RecordTime, Tenant};
 
 use crate::block::meta::Applied;
-use crate::head::TenantHead;
+use crate::head::{Head, TenantHead};
 use crate::machine::{PointsMachine, SealedHead};
 
 /// One owned partition.
@@ -24,8 +24,37 @@ pub(crate) struct State {
     pub(crate) machine: PointsMachine,
     /// Oldest first.
     unstored: VecDeque<Arc<SealedHead>>,
+    /// Queries that read the open head, to be told what it was sealed as. Forgotten with the seal.
+    readers: Vec<Weak<OnceLock<Arc<SealedHead>>>>,
     /// Record time of the newest seal that is stored.
     sealed_to: RecordTime,
+}
+
+/// What a partition has in memory, at one instant.
+pub(crate) struct Heads {
+    /// See [`State::begin`].
+    pub(crate) begin: Option<Offset>,
+    /// Oldest first.
+    pub(crate) sealed: Vec<Arc<SealedHead>>,
+    pub(crate) open: OpenHead,
+}
+
+/// The head that was open when a query began. It grows while the query looks, and stays when it is sealed and stored meanwhile.
+pub(crate) struct OpenHead {
+    of: Arc<LivePartition>,
+    sealed: Arc<OnceLock<Arc<SealedHead>>>,
+}
+
+impl OpenHead {
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Head) -> T) -> T {
+        if let Some(sealed) = self.sealed.get() {
+            return at(&sealed.head);
+        }
+        self.of.look(|state| {
+            let sealed = self.sealed.get().map(|sealed| &sealed.head);
+            at(sealed.unwrap_or_else(|| state.machine.head()))
+        })
+    }
 }
 
 impl State {
@@ -55,6 +84,7 @@ impl LivePartition {
             state: Mutex::new(State {
                 machine,
                 unstored: VecDeque::new(),
+                readers: Vec::new(),
                 sealed_to: RecordTime::default(),
             }),
         })
@@ -62,6 +92,22 @@ impl LivePartition {
 
     pub(crate) fn look<T>(&self, at: impl FnOnce(&State) -> T) -> T {
         at(&self.state.lock())
+    }
+
+    /// All heads, for as long as a query reads them.
+    pub(crate) fn heads(self: &Arc<Self>) -> Heads {
+        let mut state = self.state.lock();
+        let sealed = Arc::new(OnceLock::new());
+        state.readers.retain(|reader| reader.strong_count() > 0);
+        state.readers.push(Arc::downgrade(&sealed));
+        Heads {
+            begin: state.begin(),
+            sealed: state.unstored.iter().cloned().collect(),
+            open: OpenHead {
+                of: Arc::clone(self),
+                sealed,
+            },
+        }
     }
 
     /// The blocks of a seal are visible. The catalog is locked by the caller.
@@ -89,7 +135,13 @@ impl Machine for SharedMachine {
     fn apply(&mut self, record: &Record) -> Result<Option<Arc<SealedHead>>, Stopped> {
         let mut state = self.0.state.lock();
         let sealed = state.machine.apply(record)?;
-        state.unstored.extend(sealed.clone());
+        if let Some(sealed) = &sealed {
+            let readers = std::mem::take(&mut state.readers);
+            for reader in readers.iter().filter_map(Weak::upgrade) {
+                reader.get_or_init(|| Arc::clone(sealed));
+            }
+            state.unstored.push_back(Arc::clone(sealed));
+        }
         Ok(sealed)
     }
 

@@ -1,4 +1,4 @@
-//! The machine over one partition of `points`: a pure fold of records into the open head, which it seals each 5 minutes of shard time or 64 MiB.
+//! The machine over one partition of `points`: a pure fold of records into the open head, which it seals each 5 minutes of shard time, or earlier when it is full.
 //!
 //! In: records, in order. Out: sealed heads, with what must be remembered. It reads no clock, no randomness and no file, so that whoever reads the same
 //! records seals the same blocks. Beside the log it remembers which requests it saw, up to where derived records are applied, and counts.
@@ -19,14 +19,17 @@ use telemetry::{RecordTime, ShardTime, Tenant};
 use crate::block::meta::{APPLIED_MAX, Applied};
 use crate::control::{ControlError, Limits};
 use crate::fold::{Fold, Totals};
-use crate::head::{Caps, Head};
+use crate::head::{Caps, Head, HeadBytes};
 use read::Readers;
 use stage::Stage;
 
 /// Shard time between seals.
 pub const SEAL_EVERY_MS: u64 = 300_000;
-/// Memory of the head, by formula, at which it is sealed.
-pub const HEAD_BYTES_MAX: u64 = 64 << 20;
+/// Memory of a head's points, by formula, at which it is sealed, if its series take no more: a block whose labels are most of it is written only
+/// when its time has come.
+pub const POINT_BYTES_MAX: u64 = 64 << 20;
+/// Memory of the heads of all partitions, by formula. One that has its share is sealed, whatever takes it.
+pub const HEADS_BYTES_MAX: u64 = 1 << 30;
 /// Shard time for which a re-sent request is recognised.
 pub const LATE_WINDOW: std::time::Duration = std::time::Duration::from_secs(300);
 const _: () = assert!(SEAL_EVERY_MS >= telemetry::time::STEP_MAX_MS);
@@ -251,12 +254,12 @@ impl PointsMachine {
         let tenant = &record.header.tenant;
         let oldest = (record.appended_at.unix_ms)
             .saturating_sub(i64::try_from(self.limits.out_of_order_ms).unwrap_or(i64::MAX));
-        Fold {
-            caps: caps(&self.limits, self.n_partitions),
-            head: self.head.get_mut(tenant),
-            totals: self.totals.entry(tenant.clone()).or_default(),
-            oldest_unix_ms: (!record.header.historic).then_some(oldest),
-        }
+        Fold::new(
+            self.head.get_mut(tenant),
+            self.totals.entry(tenant.clone()).or_default(),
+            caps(&self.limits, self.n_partitions),
+            (!record.header.historic).then_some(oldest),
+        )
     }
 
     /// What an epoch of a partition of `spans` adds: each once, whoever wrote it how often.
@@ -289,15 +292,21 @@ impl PointsMachine {
             applied.complete_to = applied.complete_to.max(derived.complete_to);
         }
         for delta in &derived.tenants {
-            let mut fold = Fold {
-                caps: caps(&self.limits, self.n_partitions),
-                head: self.head.get_mut(&delta.tenant),
-                totals: self.totals.entry(delta.tenant.clone()).or_default(),
-                oldest_unix_ms: None,
-            };
+            let mut fold = Fold::new(
+                self.head.get_mut(&delta.tenant),
+                self.totals.entry(delta.tenant.clone()).or_default(),
+                caps(&self.limits, self.n_partitions),
+                None,
+            );
             crate::derived::fold(delta, &mut fold);
         }
     }
+}
+
+fn is_full(held: HeadBytes, n_partitions: u32) -> bool {
+    let share = HEADS_BYTES_MAX / u64::from(n_partitions.max(1));
+    held.points >= POINT_BYTES_MAX.max(held.series)
+        || held.all() >= share.max(POINT_BYTES_MAX)
 }
 
 fn caps(limits: &Limits, n_partitions: u32) -> Caps {
@@ -320,7 +329,7 @@ impl Machine for PointsMachine {
                 sealed = Some(self.seal(second, record));
             }
         }
-        if sealed.is_none() && self.head.bytes() >= HEAD_BYTES_MAX {
+        if sealed.is_none() && is_full(self.head.held(), self.n_partitions) {
             sealed = Some(self.seal(self.ledger.closed(), record));
         }
         self.ledger.close_rest(LATE_WINDOW);

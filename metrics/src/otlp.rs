@@ -40,6 +40,19 @@ pub enum Kind {
     Summary,
 }
 
+impl Kind {
+    /// Whether each point says what it adds.
+    #[must_use]
+    pub fn is_delta(self) -> bool {
+        match self {
+            Self::Gauge | Self::Summary => false,
+            Self::Sum { delta, .. } | Self::Histogram { delta } | Self::ExpHistogram { delta } => {
+                delta
+            }
+        }
+    }
+}
+
 /// One point of a metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Point<'a> {
@@ -98,23 +111,29 @@ pub struct MetricFold<'a> {
     resource: &'a ResourceLabels,
 }
 
-impl<'a> MetricFold<'a> {
-    /// Names the metric and says what it is.
-    pub fn new(metric: &Metric<'_>, resource: &'a ResourceLabels, fold: &mut Fold<'_>) -> Self {
-        let name = name::metric(metric);
-        let help = metric.description;
+impl Metric<'_> {
+    /// Says what the metric is.
+    pub fn tell(&self, fold: &mut Fold<'_>) {
+        let help = self.description;
         let end = (0..=help.len().min(HELP_BYTES_MAX))
             .rev()
             .find(|end| help.is_char_boundary(*end));
         let metadata = Metadata {
-            kind: metadata_kind(metric.kind),
-            unit: name::unit(metric.unit),
+            kind: metadata_kind(self.kind),
+            unit: name::unit(self.unit),
             help: help.get(..end.unwrap_or(0)).unwrap_or_default().to_owned(),
         };
-        fold.metadata(&name, metadata);
+        fold.metadata(&name::metric(self), metadata);
+    }
+}
+
+impl<'a> MetricFold<'a> {
+    /// Names the metric.
+    #[must_use]
+    pub fn new(metric: &Metric<'_>, resource: &'a ResourceLabels) -> Self {
         Self {
             kind: metric.kind,
-            name,
+            name: name::metric(metric),
             resource,
         }
     }
@@ -149,15 +168,6 @@ impl<'a> MetricFold<'a> {
         }
     }
 
-    fn is_delta(&self) -> bool {
-        match self.kind {
-            Kind::Gauge | Kind::Summary => false,
-            Kind::Sum { delta, .. } | Kind::Histogram { delta } | Kind::ExpHistogram { delta } => {
-                delta
-            }
-        }
-    }
-
     /// Adds a number to the series with this suffix and this label more.
     fn put(
         &self,
@@ -177,8 +187,8 @@ impl<'a> MetricFold<'a> {
             if point.no_value {
                 return fold.float(labels, unix_ms, f64::from_bits(STALE_BITS));
             }
-            if self.is_delta() {
-                return fold.window(labels, window(point, Value::Float(value)));
+            if self.kind.is_delta() {
+                return fold.window(labels, window_of(point, Value::Float(value)));
             }
             fold.float(labels, unix_ms, value)
         })
@@ -218,8 +228,8 @@ impl<'a> MetricFold<'a> {
                 return fold.float(labels, unix_ms, f64::from_bits(STALE_BITS));
             }
             let histogram = native_of(&point.data)?;
-            if self.is_delta() {
-                return fold.window(labels, window(point, Value::Histogram(histogram.into())));
+            if self.kind.is_delta() {
+                return fold.window(labels, window_of(point, Value::Histogram(histogram.into())));
             }
             fold.histogram(labels, unix_ms, histogram)
         });
@@ -253,20 +263,24 @@ fn metadata_kind(kind: Kind) -> MetricKind {
     }
 }
 
-fn unix_ms(unix_ns: u64) -> i64 {
+pub(crate) fn unix_ms(unix_ns: u64) -> i64 {
     (unix_ns / NS_PER_MS) as i64
 }
 
 /// A delta without a start has no length.
-fn window(point: &Point<'_>, value: Value) -> Window {
-    let end_unix_ms = unix_ms(point.time_unix_ns);
-    let start = unix_ms(point.start_unix_ns);
-    let has_start = point.start_unix_ns > 0 && start < end_unix_ms;
+pub(crate) fn window(start_unix_ns: u64, time_unix_ns: u64, value: Value) -> Window {
+    let end_unix_ms = unix_ms(time_unix_ns);
+    let start = unix_ms(start_unix_ns);
+    let has_start = start_unix_ns > 0 && start < end_unix_ms;
     Window {
         start_unix_ms: if has_start { start } else { end_unix_ms },
         end_unix_ms,
         value,
     }
+}
+
+fn window_of(point: &Point<'_>, value: Value) -> Window {
+    window(point.start_unix_ns, point.time_unix_ns, value)
 }
 
 /// A number as the labels `le` and `quantile` have it.

@@ -21,6 +21,22 @@ pub enum Points {
     Windows(Vec<Window>),
 }
 
+impl Points {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Samples(samples) => samples.floats.len() + samples.histograms.len(),
+            Self::Windows(windows) => windows.len(),
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Values at instants. No instant stands in both lists.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Samples {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::Window;
 use crate::histogram::Histogram;
 use crate::series::Kind;
+use crate::{Points, Samples, Window};
 
 /// The points of one series, ascending in time, each time once; windows ascend by (end, start).
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,19 @@ impl Row {
         if !later.windows.is_empty() {
             self.windows.extend(later.windows);
             crate::window::collapse(&mut self.windows);
+        }
+    }
+
+    /// Its points as queries read them.
+    #[must_use]
+    pub fn into_points(mut self) -> Points {
+        self.settle();
+        match self.kind {
+            Kind::Samples => Points::Samples(Samples {
+                floats: self.floats,
+                histograms: self.histograms,
+            }),
+            Kind::Windows => Points::Windows(self.windows),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Series of the open head: labels to a number and back, and which series matchers mean.
 //!
-//! Names and values of labels are symbols; a series costs 8 B a label and 53 B. Series of one metric are listed under its name, and looked through.
+//! Names and values of labels are symbols; a series costs 8 B a label, 53 B, and 32 B for
+//! the hash of the bytes that it came with. Series of one metric are listed under its name, and looked through.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use telemetry::wire::RunHash;
 
 use crate::labels::NAME;
 use crate::matching::SymbolMatcher;
@@ -32,6 +34,8 @@ pub const SERIES_BYTES: u64 = 64;
 pub const LABEL_BYTES: u64 = 8;
 /// What a symbol counts beside its text, in bytes.
 pub const SYMBOL_BYTES: u64 = 16;
+/// What the hash of a series' bytes counts.
+pub const RUN_BYTES: u64 = 32;
 
 /// A place in a list of points that is none.
 pub const NONE: u32 = u32::MAX;
@@ -61,6 +65,8 @@ pub struct SeriesTable {
     labels: Vec<(u32, u32)>,
     entries: Vec<Entry>,
     index: HashTable<u32>,
+    /// By the bytes that they came with: most come with the same again.
+    by_run: HashTable<(RunHash, SeriesId)>,
     /// By symbol of the metric's name; series without a name under that of "".
     by_metric: BTreeMap<u32, Vec<u32>>,
     bytes: u64,
@@ -162,6 +168,20 @@ impl SeriesTable {
         });
         self.bytes += SERIES_BYTES + LABEL_BYTES * labels.len() as u64;
         Asked::New(SeriesId(id))
+    }
+
+    /// The series that came with these bytes before.
+    #[must_use]
+    pub fn known(&self, run: RunHash) -> Option<SeriesId> {
+        let found = self.by_run.find(run.place(), |(known, _)| *known == run);
+        found.map(|(_, id)| *id)
+    }
+
+    /// Notes which series came with bytes that none came with before.
+    pub fn note(&mut self, run: RunHash, id: SeriesId) {
+        let place = |(known, _): &(RunHash, SeriesId)| known.place();
+        self.by_run.insert_unique(run.place(), (run, id), place);
+        self.bytes += RUN_BYTES;
     }
 
     fn intern(&mut self, text: &str) -> u32 {

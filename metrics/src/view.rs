@@ -7,8 +7,6 @@ mod classic;
 mod exemplars;
 mod names;
 
-use std::collections::BTreeMap;
-
 use crate::labels::NAME;
 use crate::window::collapse;
 use crate::{Labels, MatchOp, Matcher, Points, SeriesData, Value, Window};
@@ -112,24 +110,20 @@ impl View {
         }
     }
 
-    /// The series of this view that `matchers` mean, made of series of its source.
+    /// The series of this view that `matchers` mean, of one group: its labels without `le`, and the windows of all series of the source that have them.
     #[must_use]
-    pub fn show(&self, source: Vec<SeriesData>, matchers: &[Matcher]) -> Vec<SeriesData> {
-        let mut grouped: BTreeMap<Labels, Vec<Window>> = BTreeMap::new();
-        for series in source {
-            if let Points::Windows(windows) = series.points {
-                let labels = self.labels_of(&series.labels);
-                grouped.entry(labels).or_default().extend(windows);
-            }
-        }
+    pub fn show(
+        &self,
+        labels: &Labels,
+        mut windows: Vec<Window>,
+        matchers: &[Matcher],
+    ) -> Vec<SeriesData> {
+        collapse(&mut windows);
         let mut shown = Vec::new();
-        for (labels, mut windows) in grouped {
-            collapse(&mut windows);
-            for (labels, windows) in self.parts(labels, windows) {
-                if Matcher::all_match(matchers, &labels) && !windows.is_empty() {
-                    let points = Points::Windows(windows);
-                    shown.push(SeriesData { labels, points });
-                }
+        for (labels, windows) in self.parts(labels.clone(), windows) {
+            if Matcher::all_match(matchers, &labels) && !windows.is_empty() {
+                let points = Points::Windows(windows);
+                shown.push(SeriesData { labels, points });
             }
         }
         shown
@@ -179,15 +173,6 @@ fn numbers(windows: &[Window], number: impl Fn(&crate::Histogram) -> f64) -> Vec
         })
     };
     windows.iter().filter_map(of_window).collect()
-}
-
-/// Joins series of views to others, in order of labels; what was sent under a view's name counts before the view.
-#[must_use]
-pub fn join(mut sent: Vec<SeriesData>, views: Vec<SeriesData>) -> Vec<SeriesData> {
-    sent.extend(views);
-    sent.sort_by(|a, b| a.labels.cmp(&b.labels)); // stable
-    sent.dedup_by(|a, b| a.labels == b.labels);
-    sent
 }
 
 #[cfg(test)]

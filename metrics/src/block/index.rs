@@ -1,23 +1,28 @@
 //! The index of an opened block: symbols, series, where chunks lie. In: the sections but the chunks. Out: which series matchers mean, and what to read.
 
 mod decode;
+mod texts;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use hashbrown::HashMap;
 
+use super::build::{FLOAT_WINDOWS, FLOATS, HISTOGRAMS};
 use crate::chunk::bytes::Reader;
 use crate::chunk::{ChunkError, ints};
 use crate::labels::NAME;
 use crate::matching::SymbolMatcher;
-use crate::select::text_key;
 use crate::series::Kind;
 use crate::symbols::SortedSymbols;
 use crate::{Labels, MatchOp, Matcher};
 
 pub(super) use decode::{decode_exemplars, decode_metadata};
+pub use texts::Texts;
+
+/// Bytes of points in memory; histograms have some twenty buckets.
+const FLOAT_BYTES: u64 = 16;
+const WINDOW_BYTES: u64 = 40;
+const HISTOGRAM_BYTES: u64 = 320;
 
 /// An opened block without its chunks.
 #[derive(Debug)]
@@ -106,22 +111,10 @@ impl BlockIndex {
         Labels::new(self.labels(series))
     }
 
-    /// Keys of its texts.
+    /// Labels of many series, as keys and as texts that they share.
     #[must_use]
-    pub fn text_keys(&self) -> TextKeys<'_> {
-        TextKeys {
-            index: self,
-            known: HashMap::default(),
-        }
-    }
-
-    /// Its texts, to be shared by many labels.
-    #[must_use]
-    pub fn owned_texts(&self) -> OwnedTexts<'_> {
-        OwnedTexts {
-            index: self,
-            known: HashMap::default(),
-        }
+    pub fn texts(&self) -> Texts<'_> {
+        Texts::new(self)
     }
 
     /// The value of a label; none sorts first.
@@ -259,6 +252,18 @@ impl BlockIndex {
         points.copied().map_or(0, usize::from)
     }
 
+    /// Memory that the points of a chunk take once they are read, about.
+    #[must_use]
+    pub fn bytes_in_memory(&self, chunk: &Chunk) -> u64 {
+        let n_points = self.n_points(chunk) as u64;
+        match usize::from(chunk.sort) {
+            FLOATS => n_points * FLOAT_BYTES,
+            HISTOGRAMS => n_points * HISTOGRAM_BYTES,
+            FLOAT_WINDOWS => n_points * WINDOW_BYTES,
+            _ => n_points * (WINDOW_BYTES + HISTOGRAM_BYTES),
+        }
+    }
+
     /// Number of time columns.
     pub(super) fn n_times(&self) -> usize {
         self.times.points.len()
@@ -285,44 +290,6 @@ impl BlockIndex {
     /// Where the section of chunks lies in the body.
     pub(super) fn chunks_range(&self) -> Range<u64> {
         self.chunks_range.clone()
-    }
-}
-
-/// What each distinct text contributes to a key of labels, worked out when first wanted.
-pub struct TextKeys<'a> {
-    index: &'a BlockIndex,
-    known: HashMap<u32, u128>,
-}
-
-impl TextKeys<'_> {
-    /// Keys of (name, value) of a series.
-    pub fn of_series(&mut self, series: u32) -> impl Iterator<Item = (u128, u128)> {
-        let Self { index, known } = self;
-        let mut key = |symbol: u32| {
-            let known = known.entry(symbol);
-            *known.or_insert_with(|| text_key(index.symbols.get(symbol)))
-        };
-        let pairs = index.names_of(series).iter().zip(index.values_of(series));
-        pairs.map(move |(name, value)| (key(*name), key(*value)))
-    }
-}
-
-/// Texts as labels hold them, each made once.
-pub struct OwnedTexts<'a> {
-    index: &'a BlockIndex,
-    known: HashMap<u32, Arc<str>>,
-}
-
-impl OwnedTexts<'_> {
-    /// The labels of a series.
-    pub fn labels(&mut self, series: u32) -> Labels {
-        let Self { index, known } = self;
-        let mut text = |symbol: u32| {
-            let make = || Arc::from(index.symbols.get(symbol));
-            Arc::clone(known.entry(symbol).or_insert_with(make))
-        };
-        let pairs = index.names_of(series).iter().zip(index.values_of(series));
-        Labels::new(pairs.map(|(name, value)| (text(*name), text(*value))))
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{BuildError, DecodeError};
 
-pub(super) const MAGIC: [u8; 8] = *b"TWMETRI\x01";
+pub(super) const MAGIC: [u8; 8] = *b"TWMETRI\x02";
 pub(super) const N_SECTIONS: usize = 7;
 const ENTRY_BYTES: usize = 24;
 /// Table, counts, checksum, magic.
@@ -38,6 +38,33 @@ pub(super) struct Section {
     pub(super) bytes: u64,
     pub(super) raw_bytes: u32,
     pub(super) crc: u32,
+}
+
+/// Sections by name.
+const NAMES: [&str; N_SECTIONS] = [
+    "symbols",
+    "series",
+    "times",
+    "chunk index",
+    "chunks",
+    "exemplars",
+    "metadata",
+];
+
+/// Bytes that each section of a body takes as stored.
+///
+/// # Errors
+/// When its end is damaged.
+pub fn section_bytes(body: &[u8]) -> Result<[(&'static str, u64); N_SECTIONS], DecodeError> {
+    let (_, footer) = body
+        .split_at_checked(body.len().saturating_sub(FOOTER_BYTES as usize))
+        .unwrap_or_default();
+    let Footer { sections, .. } = Footer::decode(footer, body.len() as u64)?;
+    let mut named = NAMES.map(|name| (name, 0));
+    for ((_, bytes), section) in named.iter_mut().zip(sections) {
+        *bytes = section.bytes;
+    }
+    Ok(named)
 }
 
 fn is_packed(section: usize) -> bool {

@@ -3,13 +3,22 @@
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress_into};
 
-use super::bytes::{Reader, put_bytes, put_varint};
+use super::bytes::{Reader, put_bytes, put_varint, put_zigzag};
 use super::{ChunkError, Effort, ints, xor};
 
+/// The first byte: the way, decimal places, and a flag of the way.
+const WAY_BITS: u8 = 0b11;
 const CONSTANT: u8 = 0;
 const SCALED: u8 = 1;
 const XOR: u8 = 2;
 const PCO: u8 = 3;
+const PLACES_SHIFT: u32 = 2;
+const PLACES_BITS: u8 = 0b1111;
+/// Of a constant: its mantissa follows, not its bits.
+const IS_DECIMAL: u8 = 1 << 6;
+/// Of scaled values: exceptions follow.
+const HAS_EXCEPTIONS: u8 = 1 << 6;
+const RESERVED: u8 = 1 << 7;
 
 /// Decimal places that are tried.
 const PLACES_MAX: usize = 15;
@@ -31,8 +40,7 @@ const PCO_VALUES_MIN: usize = 64;
 pub fn encode(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
     let first = values.first().map_or(0, |value| value.to_bits());
     if values.iter().all(|value| value.to_bits() == first) {
-        out.push(CONSTANT);
-        out.extend_from_slice(&first.to_le_bytes());
+        constant(f64::from_bits(first), out);
         return;
     }
     let mut best = scaled(values).unwrap_or_default();
@@ -52,6 +60,19 @@ pub fn encode(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
         }
     }
     out.append(&mut best);
+}
+
+fn constant(value: f64, out: &mut Vec<u8>) {
+    let places = places_of(&[value]);
+    // beyond this the mantissa is not shorter
+    let mantissa = mantissa(value, places).filter(|mantissa| mantissa.abs() < 1 << 48);
+    if let Some(mantissa) = mantissa {
+        out.push(CONSTANT | (places as u8) << PLACES_SHIFT | IS_DECIMAL);
+        put_zigzag(out, mantissa);
+    } else {
+        out.push(CONSTANT);
+        out.extend_from_slice(&value.to_bits().to_le_bytes());
+    }
 }
 
 fn keep_shorter(best: &mut Vec<u8>, other: Vec<u8>) {
@@ -98,8 +119,14 @@ fn scaled(values: &[f64]) -> Option<Vec<u8>> {
         // the one before costs least in differences
         mantissas.push(found.or(mantissas.last().copied()).unwrap_or(0));
     }
-    let mut out = vec![SCALED, places as u8];
-    put_varint(&mut out, exceptions.len() as u64);
+    let way = SCALED | (places as u8) << PLACES_SHIFT;
+    let mut out = Vec::new();
+    if exceptions.is_empty() {
+        out.push(way);
+    } else {
+        out.push(way | HAS_EXCEPTIONS);
+        put_varint(&mut out, exceptions.len() as u64);
+    }
     let mut before = 0;
     for (idx, bits) in exceptions {
         put_varint(&mut out, (idx - before) as u64);
@@ -115,14 +142,22 @@ fn scaled(values: &[f64]) -> Option<Vec<u8>> {
 /// # Errors
 /// When the bytes are not what [`encode`] writes.
 pub fn decode(bytes: &mut Reader<'_>, n: usize) -> Result<Vec<f64>, ChunkError> {
-    match bytes.u8()? {
-        CONSTANT => {
+    let first = bytes.u8()?;
+    let places = first >> PLACES_SHIFT & PLACES_BITS;
+    let has_flag = first & IS_DECIMAL != 0;
+    let is_plain = places == 0 && !has_flag;
+    match first & (WAY_BITS | RESERVED) {
+        CONSTANT if is_plain => {
             let value = f64::from_bits(bytes.u64()?);
             Ok(vec![value; n])
         }
-        SCALED => decode_scaled(bytes, n),
-        XOR => xor::decode(bytes.bytes(bytes.0.len())?, n),
-        PCO => {
+        CONSTANT if has_flag => {
+            let value = bytes.zigzag()? as f64 / power(places)?;
+            Ok(vec![value; n])
+        }
+        SCALED => decode_scaled(bytes, n, power(places)?, has_flag),
+        XOR if is_plain => xor::decode(bytes.bytes(bytes.0.len())?, n),
+        PCO if is_plain => {
             let packed = bytes.bytes(bytes.0.len())?;
             let mut values = vec![0.0; n];
             let progress = simple_decompress_into(packed, &mut values)
@@ -137,12 +172,18 @@ pub fn decode(bytes: &mut Reader<'_>, n: usize) -> Result<Vec<f64>, ChunkError> 
     }
 }
 
-fn decode_scaled(bytes: &mut Reader<'_>, n: usize) -> Result<Vec<f64>, ChunkError> {
-    let places = usize::from(bytes.u8()?);
-    let power = POWERS
-        .get(places)
-        .ok_or(ChunkError("too many decimal places"))?;
-    let n_exceptions = bytes.count(n)?;
+fn power(places: u8) -> Result<f64, ChunkError> {
+    let power = POWERS.get(usize::from(places));
+    power.copied().ok_or(ChunkError("too many decimal places"))
+}
+
+fn decode_scaled(
+    bytes: &mut Reader<'_>,
+    n: usize,
+    power: f64,
+    has_exceptions: bool,
+) -> Result<Vec<f64>, ChunkError> {
+    let n_exceptions = if has_exceptions { bytes.count(n)? } else { 0 };
     let mut exceptions = Vec::new();
     let mut at = 0usize;
     for _ in 0..n_exceptions {
@@ -196,7 +237,10 @@ mod tests {
         percent[7] = f64::from_bits(STALE);
         percent[100] = -0.0;
         assert!(check(&percent) < 360 * 3 / 2 + 20);
-        assert_eq!(check(&[1.0; 1000]), 9);
+        assert_eq!(check(&[1.0; 1000]), 2);
+        assert_eq!(check(&[0.25; 9]), 2);
+        assert_eq!(check(&[-0.0; 9]), 9);
+        assert_eq!(check(&[1.0 / 3.0; 9]), 9);
         check(&[f64::from_bits(STALE); 3]);
         check(&[0.0, -0.0]);
         check(&[f64::INFINITY, 1.5, f64::NEG_INFINITY, f64::NAN]);

@@ -1,57 +1,151 @@
-//! Integers: differences of some order, divided by their common step, bit-packed in groups of 64 above the least of each.
+//! Integers: differences of some order, divided by their common step, bit-packed in groups above the least of each.
 
 use super::ChunkError;
 use super::bits::{BitReader, BitWriter};
 use super::bytes::{Reader, put_varint, put_zigzag};
 
-/// Numbers of one group.
-const GROUP: usize = 64;
+/// Numbers of one group, by the code of its size.
+const GROUPS: [usize; 3] = [64, 256, 1_024];
+/// Numbers whose least and greatest are looked for; larger groups are put together from these.
+const LEAST_GROUP: usize = 64;
 /// Orders of differences that are tried.
 const ORDERS: u8 = 3;
 
+/// The first byte: order, size of groups, and what the common step is where it takes no bytes.
+const ORDER_BITS: u8 = 0b11;
+const GROUP_SHIFT: u32 = 2;
+const STEP_IS_1: u8 = 1 << 4;
+const REST_IS_0: u8 = 1 << 5;
+
+/// How a column is written.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    order: u8,
+    /// Index into [`GROUPS`].
+    group: u8,
+    /// Greatest common divisor of what is packed; 0: all of it is 0.
+    step: i64,
+    n_bytes: usize,
+}
+
 /// Appends a column.
 pub fn encode(numbers: &[i64], out: &mut Vec<u8>) {
-    let mut best: Option<(usize, u8)> = None;
     let mut rest = numbers.to_vec();
+    let mut best: Option<Way> = None;
     for order in 0..ORDERS {
         if order > 0 {
             difference(&mut rest, usize::from(order));
         }
-        let tail = rest.get(usize::from(order)..).unwrap_or_default();
-        let size = head_size(&rest, order) + tail_size(tail);
-        if best.is_none_or(|(least, _)| size < least) {
-            best = Some((size, order));
+        let way = Way::of(&rest, order);
+        if best.is_none_or(|best| way.n_bytes < best.n_bytes) {
+            best = Some(way);
         }
     }
-    let (_, order) = best.unwrap_or((0, 0));
-    write(numbers, order, out);
+    if let Some(way) = best {
+        way.write(numbers, out);
+    }
 }
 
-fn write(numbers: &[i64], order: u8, out: &mut Vec<u8>) {
-    out.push(order);
-    let mut rest = numbers.to_vec();
-    for depth in 1..=usize::from(order) {
-        difference(&mut rest, depth);
-    }
-    let (head, tail) = rest.split_at(usize::from(order).min(rest.len()));
-    for number in head {
-        put_zigzag(out, *number);
-    }
-    let step = common_step(tail);
-    put_varint(out, step as u64);
-    if step == 0 {
-        return;
-    }
-    for group in tail.chunks(GROUP) {
-        let (least, width) = span(group, step);
-        put_zigzag(out, least);
-        out.push(width as u8);
-        let mut bits = BitWriter::new(out);
-        for number in group {
-            bits.put((number / step).wrapping_sub(least) as u64, width);
+impl Way {
+    /// The shortest for numbers whose differences of this order were taken.
+    fn of(numbers: &[i64], order: u8) -> Self {
+        let (head, tail) = numbers.split_at(usize::from(order).min(numbers.len()));
+        let step = common_step(tail);
+        let head: usize = head.iter().map(|number| zigzag_size(*number)).sum();
+        let mut way = Self {
+            order,
+            group: 0,
+            step,
+            n_bytes: 1 + head,
+        };
+        if step == 0 {
+            return way;
         }
-        bits.finish();
+        if step > 1 {
+            way.n_bytes += varint_size(step as u64);
+        }
+        let spans: Vec<Span> = tail
+            .chunks(LEAST_GROUP)
+            .map(|group| Span::of(group, step))
+            .collect();
+        let sizes = GROUPS.map(|group| {
+            let groups = spans.chunks(group / LEAST_GROUP);
+            groups.map(Span::size_together).sum::<usize>()
+        });
+        let least = (0u8..).zip(sizes).min_by_key(|(_, size)| *size);
+        let (group, n_bytes) = least.unwrap_or_default();
+        way.group = group;
+        way.n_bytes += n_bytes;
+        way
     }
+
+    fn write(self, numbers: &[i64], out: &mut Vec<u8>) {
+        let step_bits = match self.step {
+            0 => REST_IS_0,
+            1 => STEP_IS_1,
+            _ => 0,
+        };
+        out.push(self.order | self.group << GROUP_SHIFT | step_bits);
+        let mut rest = numbers.to_vec();
+        for depth in 1..=usize::from(self.order) {
+            difference(&mut rest, depth);
+        }
+        let (head, tail) = rest.split_at(usize::from(self.order).min(rest.len()));
+        for number in head {
+            put_zigzag(out, *number);
+        }
+        if self.step == 0 {
+            return;
+        }
+        if self.step > 1 {
+            put_varint(out, self.step as u64);
+        }
+        let n_group = GROUPS.get(usize::from(self.group)).copied();
+        for group in tail.chunks(n_group.unwrap_or(LEAST_GROUP)) {
+            let Span {
+                least, greatest, ..
+            } = Span::of(group, self.step);
+            let width = width(least, greatest);
+            put_zigzag(out, least);
+            out.push(width as u8);
+            let mut bits = BitWriter::new(out);
+            for number in group {
+                bits.put((number / self.step).wrapping_sub(least) as u64, width);
+            }
+            bits.finish();
+        }
+    }
+}
+
+/// Least and greatest of a group in steps.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    least: i64,
+    greatest: i64,
+    n: usize,
+}
+
+impl Span {
+    fn of(group: &[i64], step: i64) -> Self {
+        Self {
+            least: group.iter().min().copied().unwrap_or(0) / step,
+            greatest: group.iter().max().copied().unwrap_or(0) / step,
+            n: group.len(),
+        }
+    }
+
+    /// Bytes of one group of all these numbers.
+    fn size_together(all: &[Self]) -> usize {
+        let least = all.iter().map(|span| span.least).min().unwrap_or(0);
+        let greatest = all.iter().map(|span| span.greatest).max().unwrap_or(0);
+        let n: usize = all.iter().map(|span| span.n).sum();
+        zigzag_size(least) + 1 + (n * width(least, greatest) as usize).div_ceil(8)
+    }
+}
+
+/// Bits of the greatest above the least.
+fn width(least: i64, greatest: i64) -> u32 {
+    64 - (greatest.wrapping_sub(least) as u64).leading_zeros()
 }
 
 /// Turns what lies behind the first `depth` numbers into differences to the number before each.
@@ -82,14 +176,6 @@ fn gcd(mut a: u64, mut b: u64) -> u64 {
     a
 }
 
-/// Least of a group in steps, and the bits of the greatest above it.
-fn span(group: &[i64], step: i64) -> (i64, u32) {
-    let least = group.iter().min().copied().unwrap_or(0) / step;
-    let greatest = group.iter().max().copied().unwrap_or(0) / step;
-    let width = 64 - (greatest.wrapping_sub(least) as u64).leading_zeros();
-    (least, width)
-}
-
 fn varint_size(number: u64) -> usize {
     (64 - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
@@ -98,43 +184,35 @@ fn zigzag_size(number: i64) -> usize {
     varint_size(((number << 1) ^ (number >> 63)) as u64)
 }
 
-fn head_size(numbers: &[i64], order: u8) -> usize {
-    let head = numbers.iter().take(usize::from(order));
-    head.map(|number| zigzag_size(*number)).sum()
-}
-
-fn tail_size(tail: &[i64]) -> usize {
-    let step = common_step(tail);
-    if step == 0 {
-        return 1;
-    }
-    let group_size = |group: &[i64]| {
-        let (least, width) = span(group, step);
-        zigzag_size(least) + 1 + (group.len() * width as usize).div_ceil(8)
-    };
-    varint_size(step as u64) + tail.chunks(GROUP).map(group_size).sum::<usize>()
-}
-
 /// Reads a column of `n` numbers.
 ///
 /// # Errors
 /// When the bytes are not what [`encode`] writes.
 pub fn decode(bytes: &mut Reader<'_>, n: usize) -> Result<Vec<i64>, ChunkError> {
-    let order = usize::from(bytes.u8()?);
-    if order >= usize::from(ORDERS) {
-        return Err(ChunkError("an unknown order of differences"));
-    }
-    // Nothing that a few bytes claim is reserved before they are read, but for the zeros that a step of 0 stands for.
+    let first = bytes.u8()?;
+    let order = usize::from(first & ORDER_BITS);
+    let known = ORDER_BITS | 0b11 << GROUP_SHIFT | STEP_IS_1 | REST_IS_0;
+    let n_group = GROUPS.get(usize::from(first >> GROUP_SHIFT & 0b11));
+    let (true, true, Some(n_group)) = (order < usize::from(ORDERS), first & !known == 0, n_group)
+    else {
+        return Err(ChunkError("an unknown way of integers"));
+    };
+    // Nothing that a few bytes claim is reserved before they are read, but for the zeros that stand for no bytes.
     let mut numbers = Vec::new();
     for _ in 0..order.min(n) {
         numbers.push(bytes.zigzag()?);
     }
-    let step = i64::try_from(bytes.varint()?).map_err(|_| ChunkError("a step over 2^63"))?;
-    if step == 0 {
-        numbers.resize(n, 0);
-    }
+    let step = match first & (STEP_IS_1 | REST_IS_0) {
+        REST_IS_0 => {
+            numbers.resize(n, 0);
+            0
+        }
+        STEP_IS_1 => 1,
+        0 => i64::try_from(bytes.varint()?).map_err(|_| ChunkError("a step over 2^63"))?,
+        _ => return Err(ChunkError("an unknown way of integers")),
+    };
     while numbers.len() < n {
-        let n_group = (n - numbers.len()).min(GROUP);
+        let n_group = (n - numbers.len()).min(*n_group);
         let least = bytes.zigzag()?;
         let width = u32::from(bytes.u8()?);
         if width > 64 {
@@ -190,7 +268,7 @@ mod tests {
         assert!(check(&times) <= 12);
         let counter: Vec<i64> = (0..64).map(|n| n * 1_000 + (n % 2) * 1_000).collect();
         assert!(check(&counter) <= 16);
-        assert_eq!(check(&[5; 200]), 1 + 1 + 1);
+        assert_eq!(check(&[5; 200]), 2);
         check(&[]);
         check(&[i64::MIN, i64::MAX, i64::MIN, 0, -1, i64::MAX]);
         check(&[i64::MIN; 3]);

@@ -254,3 +254,171 @@ fn a_head_is_sealed_each_five_minutes_and_when_it_is_full() {
     }
     assert_eq!(ends, [(0, 300), (300, 600)]);
 }
+
+#[test]
+fn a_head_is_full_by_its_points_and_by_its_labels_only_when_both_are_too_much() {
+    #[track_caller]
+    fn check(series_mib: u64, points_mib: u64, n_partitions: u32, expected: bool) {
+        let held = HeadBytes {
+            series: series_mib << 20,
+            points: points_mib << 20,
+        };
+        let told = format!("{series_mib} + {points_mib} MiB of {n_partitions}");
+        assert_eq!(is_full(held, n_partitions), expected, "{told}");
+    }
+    check(0, 63, 2, false);
+    check(1, 64, 2, true);
+    // a million series, 2 samples each
+    check(180, 38, 2, false);
+    check(180, 179, 2, false);
+    check(180, 180, 2, true);
+    check(400, 112, 2, true);
+    check(400, 111, 2, false);
+    // however many partitions there are, what one is always allowed is enough to be worth a block
+    check(10, 20, 1_024, false);
+    check(40, 24, 1_024, true);
+    check(0, 64, 0, true);
+}
+
+/// A field whose body is shorter than 128 B.
+fn field(number: u8, bodies: &[&[u8]]) -> Vec<u8> {
+    let body = bodies.concat();
+    [&[number << 3 | 2, body.len() as u8], &body[..]].concat()
+}
+
+/// Each series of the head with its floats.
+fn told(machine: &PointsMachine) -> Vec<String> {
+    let head = machine.head().get(&Tenant::default_tenant()).expect("a head");
+    let line = |id: crate::series::SeriesId| {
+        let labels: Vec<String> = head
+            .series()
+            .labels(id)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let row = head.row(id, i64::MIN, i64::MAX);
+        format!("{} {:?} {:?}", labels.join(","), row.floats, row.windows)
+    };
+    let mut lines: Vec<String> = head.select(&[]).into_iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn series_of_remote_write_are_their_labels_whatever_bytes_they_came_with_before() {
+    let label = |name: &str, value: &str| {
+        field(1, &[&field(1, &[name.as_bytes()]), &field(2, &[value.as_bytes()])])
+    };
+    let sample = |value: f64, unix_ms: u8| {
+        field(2, &[&[0x09], &value.to_le_bytes(), &[0x10, unix_ms]])
+    };
+    let (up, a, b) = (label("__name__", "up"), label("job", "a"), label("job", "b"));
+    let mut machine = PointsMachine::new(OF, 1);
+    for (offset, at) in [10u8, 20, 30].into_iter().enumerate() {
+        let t = f64::from(at);
+        let payload = [
+            field(1, &[&up, &a, &sample(t, at)]),
+            // the same labels in another order: the later sample of a time counts
+            field(1, &[&a, &up, &sample(t + 1.0, at)]),
+            // labels that stand behind the sample belong to the series
+            field(1, &[&up, &sample(t + 2.0, at), &b]),
+            field(1, &[&up, &sample(t + 3.0, at), &sample(t + 4.0, at + 1)]),
+        ];
+        let record = record(offset as u64, 30, Kind::RemoteWrite1, payload.concat().into());
+        assert!(machine.apply(&record).expect("it goes on").is_none());
+    }
+    assert_eq!(
+        told(&machine),
+        [
+            "__name__=up [(10, 13.0), (11, 14.0), (20, 23.0), (21, 24.0), (30, 33.0), (31, 34.0)] []",
+            "__name__=up,job=a [(10, 11.0), (20, 21.0), (30, 31.0)] []",
+            "__name__=up,job=b [(10, 12.0), (20, 22.0), (30, 32.0)] []",
+        ]
+    );
+    let totals = machine.totals().map(|(_, totals)| *totals).next();
+    assert_eq!(totals.map(|t| (t.accepted, t.stored)), Some((15, 15)));
+}
+
+#[test]
+fn points_of_otlp_are_told_apart_by_resource_metric_kind_and_attributes() {
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+    use opentelemetry_proto::tonic::metrics::v1::{
+        Gauge, Metric, MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric,
+    };
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use prost::Message;
+
+    let text = |key: &str, value: &str| KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue {
+            value: Some(any_value::Value::StringValue(value.to_owned())),
+        }),
+        ..KeyValue::default()
+    };
+    let point = |cpu: &str, value: f64, unix_ms: u64| NumberDataPoint {
+        attributes: vec![text("cpu", cpu)],
+        time_unix_nano: unix_ms * 1_000_000,
+        value: Some(Value::AsDouble(value)),
+        ..NumberDataPoint::default()
+    };
+    let metric = |name: &str, data: metric::Data| Metric {
+        name: name.to_owned(),
+        data: Some(data),
+        ..Metric::default()
+    };
+    let resource = |service: &str, metrics: Vec<Metric>| ResourceMetrics {
+        resource: Some(Resource {
+            attributes: vec![text("service.name", service), text("zone", "x")],
+            ..Resource::default()
+        }),
+        scope_metrics: vec![ScopeMetrics {
+            metrics,
+            ..ScopeMetrics::default()
+        }],
+        ..ResourceMetrics::default()
+    };
+    let delta = |points: Vec<NumberDataPoint>| {
+        metric::Data::Sum(Sum {
+            data_points: points,
+            aggregation_temporality: 1,
+            is_monotonic: false,
+        })
+    };
+    let gauge = |points: Vec<NumberDataPoint>| metric::Data::Gauge(Gauge { data_points: points });
+    let mut machine = PointsMachine::new(OF, 1);
+    for (offset, at) in [10u64, 20].into_iter().enumerate() {
+        let t = at as f64;
+        let request = MetricsData {
+            resource_metrics: vec![
+                resource(
+                    "a",
+                    vec![
+                        metric("load", gauge(vec![point("0", t, at), point("1", t + 1.0, at)])),
+                        metric("load", delta(vec![point("0", t + 2.0, at)])),
+                    ],
+                ),
+                resource("b", vec![metric("load", gauge(vec![point("0", t + 3.0, at)]))]),
+            ],
+        };
+        let payload = request.encode_to_vec().into();
+        let record = record(offset as u64, 30, Kind::Otlp, payload);
+        assert!(machine.apply(&record).expect("it goes on").is_none());
+    }
+    let lines = told(&machine);
+    let of_load: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("__name__=load,"))
+        .collect();
+    let expected = [
+        "cpu=0,job=a,service_name=a [(10, 10.0), (20, 20.0)] []",
+        "cpu=0,job=a,service_name=a [] [Window { start_unix_ms: 10, end_unix_ms: 10, value: Float(12.0) }, \
+         Window { start_unix_ms: 20, end_unix_ms: 20, value: Float(22.0) }]",
+        "cpu=0,job=b,service_name=b [(10, 13.0), (20, 23.0)] []",
+        "cpu=1,job=a,service_name=a [(10, 11.0), (20, 21.0)] []",
+    ];
+    assert_eq!(of_load, expected);
+    let infos = lines.iter().filter(|line| line.contains("target_info"));
+    let infos: Vec<&String> = infos.collect();
+    assert_eq!(infos.len(), 2, "{lines:?}");
+    assert!(infos.iter().all(|line| line.contains("[(10, 1.0), (20, 1.0)]")));
+}

@@ -10,6 +10,7 @@ use telemetry::semconv::{
 use super::name;
 use crate::fold::Fold;
 use crate::labels::NAME;
+use crate::series::SeriesId;
 
 /// Info series of entities: (name, an attribute that says that the resource is one).
 const ENTITIES: [(&str, &str); 4] = [
@@ -18,6 +19,9 @@ const ENTITIES: [(&str, &str); 4] = [
     ("process_info", PROCESS_PID),
     ("host_info", HOST_ID),
 ];
+
+/// What an info series says: that it is there.
+pub(crate) const INFO_VALUE: f64 = 1.0;
 
 /// The labels of a resource, by what they are for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,20 +82,23 @@ impl ResourceLabels {
     }
 
     /// Says that the resource was there: `target_info` if it is a target, and the info series of what else it is.
-    pub fn fold_infos(&self, unix_ms: i64, fold: &mut Fold<'_>) {
+    /// Returns the series, if all were taken.
+    pub fn fold_infos(&self, unix_ms: i64, fold: &mut Fold<'_>) -> Option<Vec<SeriesId>> {
         let has_more = |name: &str| {
             let own = ["service_name", "service_namespace", "service_instance_id"];
             !own.contains(&name)
         };
         let more: Vec<&(String, String)> =
             self.all.iter().filter(|(name, _)| has_more(name)).collect();
+        let mut taken = Vec::new();
         if !self.target.is_empty() && !more.is_empty() {
             let pairs = more.into_iter().chain(&self.target);
-            info("target_info", pairs, unix_ms, fold);
+            taken.push(info("target_info", pairs, unix_ms, fold));
         }
         for name in &self.infos {
-            info(name, self.all.iter(), unix_ms, fold);
+            taken.push(info(name, self.all.iter(), unix_ms, fold));
         }
+        taken.into_iter().collect()
     }
 }
 
@@ -100,7 +107,7 @@ fn info<'a>(
     pairs: impl Iterator<Item = &'a (String, String)>,
     unix_ms: i64,
     fold: &mut Fold<'_>,
-) {
+) -> Option<SeriesId> {
     let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
     let mut labels: Vec<(&str, &str)> = pairs
         .filter(|(at, value)| *at != NAME && !value.is_empty())
@@ -108,7 +115,7 @@ fn info<'a>(
         .collect();
     labels.sort_unstable();
     labels.dedup_by(|later, kept| later.0 == kept.0);
-    fold.float(&labels, unix_ms, 1.0);
+    fold.float(&labels, unix_ms, INFO_VALUE)
 }
 
 /// Sorted by name; of names that come twice the last value counts, empty ones are left out.

@@ -4,7 +4,7 @@ use super::*;
 use crate::Points;
 use crate::fold::Totals;
 use crate::head::{Caps, TenantHead};
-use crate::select::{Joined, LabelsKey};
+use crate::series::SeriesId;
 
 fn pairs<'a>(all: &[(&'a str, &'a str)]) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
     let pair = |(key, value): &(&'a str, &'a str)| (Cow::Borrowed(*key), Cow::Borrowed(*value));
@@ -21,15 +21,11 @@ fn told(
 ) -> Vec<String> {
     let mut head = TenantHead::default();
     let mut totals = Totals::default();
-    let mut fold = Fold {
-        head: &mut head,
-        totals: &mut totals,
-        caps: Caps {
-            series_max: 100,
-            metric_series_max: 100,
-        },
-        oldest_unix_ms: None,
+    let caps = Caps {
+        series_max: 100,
+        metric_series_max: 100,
     };
+    let mut fold = Fold::new(&mut head, &mut totals, caps, None);
     let resource = ResourceLabels::new(&pairs(attributes));
     let metric = Metric {
         name,
@@ -37,26 +33,23 @@ fn told(
         description: "about it",
         kind,
     };
-    MetricFold::new(&metric, &resource, &mut fold).fold(&point, &mut fold);
+    metric.tell(&mut fold);
+    MetricFold::new(&metric, &resource).fold(&point, &mut fold);
     resource.fold_infos(unix_ms(point.time_unix_ns), &mut fold);
     lines(&head)
 }
 
 fn lines(head: &TenantHead) -> Vec<String> {
-    let mut joined = Joined::default();
-    for id in head.select(&[]) {
-        let key = LabelsKey::of_texts(head.series().labels(id));
-        let labels = || head.series().owned_labels(id);
-        joined.add(key, labels, head.row(id, i64::MIN, i64::MAX));
-    }
-    let line = |series: crate::SeriesData| {
-        let labels: Vec<String> = series
-            .labels
+    let series = head.series();
+    let points = |id| head.row(id, i64::MIN, i64::MAX).into_points();
+    let line = |id: SeriesId| {
+        let labels = series.owned_labels(id);
+        let pairs: Vec<String> = labels
             .iter()
             .filter(|(name, _)| *name != NAME)
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        let points = match series.points {
+        let points = match points(id) {
             Points::Samples(samples) => {
                 let floats = samples.floats.iter().map(|(at, v)| format!("{v}@{at}"));
                 let histograms = samples.histograms.iter();
@@ -76,9 +69,9 @@ fn lines(head: &TenantHead) -> Vec<String> {
                 windows.iter().map(one).collect::<Vec<_>>().join(" ")
             }
         };
-        format!("{}{{{}}} {points}", series.labels.name(), labels.join(","))
+        format!("{}{{{}}} {points}", labels.name(), pairs.join(","))
     };
-    joined.finish().into_iter().map(line).collect()
+    series.sorted().into_iter().map(line).collect()
 }
 
 fn point<'a>(attributes: &'a [(Cow<'a, str>, Cow<'a, str>)], data: Data<'a>) -> Point<'a> {
@@ -210,15 +203,11 @@ fn exponential_histograms_are_native_and_summaries_have_quantiles() {
 fn no_recorded_value_is_a_stale_marker() {
     let mut head = TenantHead::default();
     let mut totals = Totals::default();
-    let mut fold = Fold {
-        head: &mut head,
-        totals: &mut totals,
-        caps: Caps {
-            series_max: 9,
-            metric_series_max: 9,
-        },
-        oldest_unix_ms: None,
+    let caps = Caps {
+        series_max: 9,
+        metric_series_max: 9,
     };
+    let mut fold = Fold::new(&mut head, &mut totals, caps, None);
     let resource = ResourceLabels::default();
     let metric = Metric {
         name: "a",
@@ -230,7 +219,7 @@ fn no_recorded_value_is_a_stale_marker() {
         no_value: true,
         ..point(&[], Data::Number(0.0))
     };
-    MetricFold::new(&metric, &resource, &mut fold).fold(&ended, &mut fold);
+    MetricFold::new(&metric, &resource).fold(&ended, &mut fold);
     let id = head.select(&[])[0];
     let bits: Vec<u64> = head
         .row(id, 0, 99)

@@ -12,6 +12,7 @@ use super::quantile;
 use super::steps::{Grid, Line};
 use crate::Labels;
 use crate::labels::NAME;
+use fold::Fold;
 
 pub(super) fn eval(
     evaluator: &Evaluator<'_>,
@@ -42,9 +43,7 @@ pub(super) fn eval(
                     .iter()
                     .for_each(|q| quantile::check(*q, evaluator.notes));
             }
-            let lines = evaluator.vector(&aggregate.expr, grid)?;
-            evaluator.notes.of(aggregate.expr.span.start);
-            folded(evaluator, aggregate, (&param, &lines), grid)?
+            folded(evaluator, aggregate, &param, grid)?
         }
     };
     Ok(Evaluated::Vector(lines))
@@ -70,63 +69,63 @@ fn group_labels(aggregate: &Aggregate, labels: &Labels) -> Labels {
     }
 }
 
-/// Lines of one group, by their numbers.
-struct Group {
-    labels: Labels,
-    drop_name: bool,
-    members: Vec<usize>,
-}
-
-/// Groups in order of their first line.
+/// Lines of each group, by their numbers; groups in order of their first line.
 fn groups(
     evaluator: &Evaluator<'_>,
     aggregate: &Aggregate,
     lines: &[Line],
-) -> Evaluation<Vec<Group>> {
-    let mut groups: Vec<Group> = Vec::new();
+) -> Evaluation<Vec<Vec<usize>>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut by_labels: HashMap<Labels, usize> = HashMap::new();
     for (idx, line) in lines.iter().enumerate() {
         evaluator.work.operations(1)?;
         let labels = group_labels(aggregate, &line.labels);
-        let known = *by_labels.entry(labels.clone()).or_insert_with(|| {
-            groups.push(Group {
-                labels,
-                drop_name: line.drop_name,
-                members: Vec::new(),
-            });
-            groups.len() - 1
-        });
-        if let Some(group) = groups.get_mut(known) {
-            group.members.push(idx);
+        let group = *by_labels.entry(labels).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some(members) => members.push(idx),
+            None => groups.push(vec![idx]),
         }
     }
     Ok(groups)
 }
 
+/// Groups are folded while their lines come, so that of lines no more is held than their groups need.
 fn folded(
     evaluator: &Evaluator<'_>,
     aggregate: &Aggregate,
-    (param, lines): (&[f64], &[Line]),
+    param: &[f64],
     grid: Grid,
 ) -> Evaluation<Vec<Line>> {
-    let mut folded = Vec::new();
-    for group in groups(evaluator, aggregate, lines)? {
-        let mut column = evaluator.column(grid.n)?;
-        for idx in 0..grid.n {
-            evaluator.work.operations(group.members.len() as u64)?;
-            let members = group.members.iter().filter_map(|member| lines.get(*member));
-            let cells = members.filter_map(|line| line.column.get(idx));
-            let param = param.get(idx).copied().unwrap_or(f64::NAN);
-            if let Some(value) = fold::fold(aggregate.op, param, cells, evaluator.notes) {
-                column.set(idx, value);
-            }
+    let mut groups: Vec<(Line, Fold)> = Vec::new();
+    let mut by_labels: HashMap<Labels, usize> = HashMap::new();
+    let place = aggregate.expr.span.start;
+    evaluator.each_line(&aggregate.expr, grid, &mut |line| {
+        evaluator.notes.of(place);
+        evaluator.work.operations(grid.n as u64)?;
+        let labels = group_labels(aggregate, &line.labels);
+        if let Some((_, fold)) = by_labels
+            .get(&labels)
+            .and_then(|known| groups.get_mut(*known))
+        {
+            fold.add(line.column, evaluator);
+            return Ok(());
         }
+        by_labels.insert(labels.clone(), groups.len());
+        let group = Line {
+            labels,
+            drop_name: line.drop_name,
+            column: evaluator.column(0)?,
+        };
+        groups.push((group, Fold::new(aggregate.op, line.column)));
+        Ok(())
+    })?;
+    evaluator.notes.of(place);
+    let mut folded = Vec::with_capacity(groups.len());
+    for (group, fold) in groups {
+        evaluator.work.operations(grid.n as u64)?;
+        let column = fold.finish(param, evaluator)?;
         if !column.is_empty() {
-            folded.push(Line {
-                labels: group.labels,
-                drop_name: group.drop_name,
-                column,
-            });
+            folded.push(Line { column, ..group });
         }
     }
     Ok(folded)

@@ -8,14 +8,16 @@ use telemetry::Tenant;
 use super::ast::{Expr, ExprKind, Type};
 use super::error::PromqlError;
 use super::eval::{Evaluated, Evaluator, has_fixed_times, without_name, wrong_type};
-use super::fetch::{Data, fetch};
+use super::fetch::fetch;
 use super::length::Frame;
 use super::limits::{EngineConfig, QueryOptions};
 use super::note::Notes;
 use super::steps::{Grid, Line};
 use super::work::{Bounds, Work};
 use super::{Answer, Engine, QueryRange, Sample, Series, Value, merge, parse, time};
+use crate::MetricsStore;
 use crate::block::read::leave_the_loop;
+use crate::store::TRIES_MAX;
 
 /// Tells the evaluation, when it is dropped, that nobody waits any more.
 struct Waiting(Arc<AtomicBool>);
@@ -28,6 +30,8 @@ impl Drop for Waiting {
 
 /// What is evaluated, in one piece so that it can leave the async threads.
 struct Job {
+    store: MetricsStore,
+    tenant: Tenant,
     query: String,
     expr: Expr,
     grid: Grid,
@@ -131,9 +135,10 @@ impl Engine {
                 expr.ty.name()
             )));
         }
-        let store = &self.inner.store;
-        let data = fetch((store, tenant), &expr, (grid, frame), &config, &bounds).await?;
+        let timeout = config.timeout;
         let job = Job {
+            store: self.inner.store.clone(),
+            tenant: tenant.clone(),
             query: query.to_owned(),
             expr,
             grid,
@@ -142,7 +147,9 @@ impl Engine {
             bounds,
             is_range,
         };
-        let done = leave_the_loop(move || job.run(&data)).await;
+        // it looks at the clock itself, unless a read hangs
+        let done = tokio::time::timeout(timeout, leave_the_loop(move || job.answer())).await;
+        let done = done.map_err(|_| PromqlError::Timeout { after: timeout })?;
         done.map_err(|error| PromqlError::Unavailable(Box::new(error)))?
     }
 }
@@ -174,12 +181,26 @@ impl QueryOptions {
 }
 
 impl Job {
-    fn run(self, data: &Data) -> Result<Answer, PromqlError> {
+    /// The answer; evaluated again if a block that it was to read was merged meanwhile.
+    fn answer(&self) -> Result<Answer, PromqlError> {
+        let mut answer = self.evaluated();
+        for _ in 1..TRIES_MAX {
+            if !answer.as_ref().is_err_and(PromqlError::is_gone) {
+                break;
+            }
+            answer = self.evaluated();
+        }
+        answer
+    }
+
+    fn evaluated(&self) -> Result<Answer, PromqlError> {
         let work = Work::new(self.bounds.clone());
+        work.operations(0)?;
         let notes = Notes::default();
-        let _held = work.held(data.bytes);
+        let of = (&self.store, &self.tenant);
+        let costs = (&self.config, &self.bounds, &work);
         let evaluator = Evaluator {
-            data,
+            data: fetch(of, &self.expr, (self.grid, self.frame), costs)?,
             frame: self.frame,
             lookback_ms: time::ms_of(self.config.lookback),
             work: &work,
@@ -187,7 +208,6 @@ impl Job {
             delayed_name_removal: self.config.features.delayed_name_removal,
             has_fixed_times: has_fixed_times(&self.expr),
         };
-        work.operations(0)?;
         let value = self.value(&evaluator)?;
         let (warnings, infos) = notes.sentences(&self.query);
         Ok(Answer {
@@ -259,9 +279,11 @@ impl Job {
         evaluator: &Evaluator<'_>,
     ) -> Result<Vec<Series>, PromqlError> {
         let mut series = Vec::with_capacity(lines.len());
+        let mut held = evaluator.work.held(0);
         for line in lines {
             evaluator.work.operations(self.grid.n as u64)?;
             let points = line.column.samples(self.grid);
+            held.grow(points.floats.len() * size_of::<(i64, f64)>());
             if !points.floats.is_empty() || !points.histograms.is_empty() {
                 series.push(Series {
                     labels: line.labels,
@@ -282,15 +304,16 @@ impl Job {
         if !is_ranged {
             return Err(wrong_type("a range vector"));
         }
-        let ranged = evaluator.ranged(&self.expr, self.grid)?;
-        let (from, to) = ranged.ranges.first().copied().unwrap_or_default();
-        let mut series = Vec::with_capacity(ranged.series.len());
-        for one in ranged.series {
+        let ranges = evaluator.ranges(&self.expr, self.grid)?;
+        let (from, to) = ranges.of_steps.first().copied().unwrap_or_default();
+        let mut series = Vec::new();
+        let mut held = evaluator.work.held(0);
+        evaluator.each_ranged(&self.expr, &ranges, &mut |one| {
             let points = one.points.within(from, to);
-            evaluator
-                .work
-                .samples(points.floats.len() + points.histograms.len())?;
-            if !points.floats.is_empty() || !points.histograms.is_empty() {
+            let n_points = points.floats.len() + points.histograms.len();
+            evaluator.work.samples(n_points)?;
+            held.grow(n_points * size_of::<(i64, f64)>());
+            if n_points > 0 {
                 series.push(Series {
                     labels: if one.drop_name {
                         without_name(&one.labels)
@@ -300,7 +323,8 @@ impl Job {
                     points,
                 });
             }
-        }
+            Ok(())
+        })?;
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(series))
     }

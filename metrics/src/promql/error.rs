@@ -69,6 +69,17 @@ impl PromqlError {
     }
 }
 
+impl PromqlError {
+    /// See [`SelectError::is_gone`].
+    pub(super) fn is_gone(&self) -> bool {
+        let Self::Unavailable(cause) = self else {
+            return false;
+        };
+        let cause = cause.downcast_ref::<SelectError>();
+        cause.is_some_and(SelectError::is_gone)
+    }
+}
+
 impl From<SelectError> for PromqlError {
     fn from(error: SelectError) -> Self {
         match error {

@@ -5,6 +5,7 @@
 
 mod call;
 mod invariant;
+mod over;
 mod ranged;
 mod selector;
 
@@ -13,6 +14,7 @@ use super::error::PromqlError;
 use super::fetch::Data;
 use super::length::Frame;
 use super::note::Notes;
+use super::signature::Function;
 use super::steps::{Column, Grid, Line};
 use super::work::Work;
 use super::{aggregate, binary, merge};
@@ -30,7 +32,7 @@ pub(super) enum Evaluated {
 
 /// What an evaluation knows beside the expression.
 pub(super) struct Evaluator<'a> {
-    pub(super) data: &'a Data,
+    pub(super) data: Data<'a>,
     pub(super) frame: Frame,
     pub(super) lookback_ms: i64,
     pub(super) work: &'a Work,
@@ -45,7 +47,7 @@ pub(super) type Evaluation<T> = Result<T, PromqlError>;
 
 impl Evaluator<'_> {
     pub(super) fn eval(&self, expr: &Expr, grid: Grid) -> Evaluation<Evaluated> {
-        if self.has_fixed_times && grid.n > 1 && invariant::is_invariant(expr) {
+        if self.is_once(expr, grid) {
             let once = self.eval(expr, Grid::one(grid.start))?;
             return invariant::repeated(once, grid.n, self.work);
         }
@@ -53,7 +55,10 @@ impl Evaluator<'_> {
             ExprKind::Number { value, .. } => self.constant(*value, grid),
             ExprKind::Text(text) => Ok(Evaluated::Text(text.clone())),
             ExprKind::Paren(inner) => self.eval(inner, grid),
-            ExprKind::Selector(selector) => self.selector(selector, grid),
+            ExprKind::Selector(selector) => {
+                let lines = self.newest(selector, grid, Want::Value)?;
+                Ok(Evaluated::Vector(lines))
+            }
             ExprKind::Unary { is_minus, expr } => {
                 let value = self.eval(expr, grid)?;
                 if *is_minus {
@@ -74,6 +79,36 @@ impl Evaluator<'_> {
                 "a range vector stands where there is no function for it".to_owned(),
             )),
         }
+    }
+
+    /// Whether an expression is evaluated at one step for all.
+    fn is_once(&self, expr: &Expr, grid: Grid) -> bool {
+        self.has_fixed_times && grid.n > 1 && invariant::is_invariant(expr)
+    }
+
+    /// Hands over the lines of a vector one after the other: those of selectors and functions of ranges while they are read, so that whoever folds them
+    /// holds one at a time.
+    pub(super) fn each_line(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        take: &mut dyn FnMut(Line) -> Evaluation<()>,
+    ) -> Evaluation<()> {
+        if !self.is_once(expr, grid) {
+            match &expr.kind {
+                ExprKind::Paren(inner) => return self.each_line(inner, grid, take),
+                ExprKind::Selector(selector) => {
+                    return self.each_newest(selector, grid, Want::Value, take);
+                }
+                ExprKind::Call(call) => {
+                    if let Function::Over(over) = call.function.function {
+                        return self.each_over(over, call, grid, take);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.vector(expr, grid)?.into_iter().try_for_each(take)
     }
 
     pub(super) fn constant(&self, value: f64, grid: Grid) -> Evaluation<Evaluated> {

@@ -1,13 +1,12 @@
-//! What a query reads: for each selector the range of times that any of its steps looks at. In: a tree and its steps. Out: series by selector.
+//! What a query reads: for each selector the range of times that any of its steps looks at. In: a tree and its steps. Out: for each selector its series,
+//! one after the other: which there are is known before anything is evaluated, their points are in memory for as long as they are looked at.
 //!
 //! `rate` and its like read windows as they are; everything else reads a series of windows as the running sum that it is the raw value of.
 
 mod raw;
-mod reading;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use telemetry::Tenant;
 
@@ -16,8 +15,9 @@ use super::error::PromqlError;
 use super::length::Frame;
 use super::limits::EngineConfig;
 use super::steps::Grid;
-use super::work::Bounds;
-use crate::{Labels, Matcher, MetricsStore, Samples, Window};
+use super::work::{Bounds, Work};
+use crate::selection::{Ranges, Selection};
+use crate::{Labels, Matcher, MetricsStore, Samples, SeriesData, Window};
 
 pub(super) use walk::WINDOW_AHEAD_MS;
 
@@ -45,8 +45,6 @@ pub(super) enum Reader {
 enum Use {
     /// The newest sample at each step: stale markers count.
     Instant,
-    /// The same at one instant, so that no other sample is held.
-    Newest,
     /// All samples of a range, without stale markers.
     Range,
     /// The same, but windows as they are.
@@ -63,64 +61,82 @@ struct Wanted {
     to: i64,
 }
 
-impl Wanted {
-    /// Whether another selection gives the same.
-    fn is_same(&self, other: &Self) -> bool {
-        let key = |wanted: &Self| (wanted.used, wanted.from, wanted.to, wanted.matchers.len());
-        let pairs = self.matchers.iter().zip(&other.matchers);
-        key(self) == key(other)
-            && pairs.into_iter().all(|(a, b)| {
-                let same_op = std::mem::discriminant(&a.op) == std::mem::discriminant(&b.op);
-                same_op && a.name == b.name && a.value == b.value
-            })
-    }
+/// What a part of the tree reads.
+struct Reading {
+    selection: Selection,
+    used: Use,
+    from: i64,
 }
 
 /// Everything that a query reads.
-#[derive(Default)]
-pub(super) struct Data {
-    series: BTreeMap<Reader, Arc<Vec<Fetched>>>,
-    pub(super) bytes: usize,
+pub(super) struct Data<'a> {
+    readings: BTreeMap<Reader, Reading>,
+    work: &'a Work,
 }
 
-impl Data {
-    pub(super) fn of(&self, reader: Reader) -> &[Fetched] {
-        self.series.get(&reader).map_or(&[], |series| series)
+impl Data<'_> {
+    /// Hands over each series that `reader` reads, in order of labels but for those of views.
+    pub(super) fn each(
+        &self,
+        reader: Reader,
+        take: &mut dyn FnMut(Fetched) -> Result<(), PromqlError>,
+    ) -> Result<(), PromqlError> {
+        let Some(Reading {
+            selection,
+            used,
+            from,
+        }) = self.readings.get(&reader)
+        else {
+            return Ok(());
+        };
+        selection.each(&mut |series: SeriesData| {
+            self.work.reads(series.points.len())?;
+            let fetched = raw::prepared(series, *used, *from);
+            let _held = self.work.held(raw::bytes(&fetched.points));
+            take(fetched)
+        })
     }
 }
 
-/// Reads what `expr` needs at the steps of `grid`.
-pub(super) async fn fetch(
+/// Finds out what `expr` reads at the steps of `grid`.
+pub(super) fn fetch<'a>(
     (store, tenant): (&MetricsStore, &Tenant),
     expr: &Expr,
     (grid, frame): (Grid, Frame),
-    config: &EngineConfig,
-    bounds: &Bounds,
-) -> Result<Data, PromqlError> {
-    let wanted = walk::wanted(expr, grid, frame, config)?;
-    let mut data = Data::default();
-    let mut done: Vec<Wanted> = Vec::new();
-    let mut samples_left = bounds.samples_max;
-    for wanted in wanted {
-        bounds.check_time()?;
-        if let Some(same) = done.iter().find(|other| wanted.is_same(other)) {
-            if let Some(series) = data.series.get(&same.reader) {
-                data.series.insert(wanted.reader, Arc::clone(series));
-            }
-            continue;
-        }
-        let reading = reading::Reading {
-            store,
-            tenant,
-            bounds,
-            samples_left,
-            bytes_left: bounds.bytes_max.saturating_sub(data.bytes as u64),
+    (config, bounds, work): (&EngineConfig, &Bounds, &'a Work),
+) -> Result<Data<'a>, PromqlError> {
+    let mut data = Data {
+        readings: BTreeMap::new(),
+        work,
+    };
+    let mut n_points = 0u64;
+    for wanted in walk::wanted(expr, grid, frame, config)? {
+        let check = |bytes: usize| {
+            bounds.check_time()?;
+            work.fits(bytes)
         };
-        let made = reading.read(&wanted).await?;
-        samples_left = samples_left.saturating_sub(made.n_samples);
-        data.bytes += made.bytes;
-        data.series.insert(wanted.reader, Arc::new(made.series));
-        done.push(wanted);
+        let plan = |all_windows| {
+            let ranges = Ranges::new((wanted.from, wanted.to), all_windows);
+            Selection::plan((store, tenant), &wanted.matchers, ranges, &check)
+        };
+        let mut selection = plan(false)?;
+        if wanted.used != Use::Windows && selection.has_windows() {
+            // the raw value is the sum of all that is retained
+            selection = plan(true)?;
+        }
+        n_points = n_points.saturating_add(selection.n_points());
+        if n_points > bounds.samples_max {
+            return Err(PromqlError::TooManySamples {
+                samples_max: bounds.samples_max,
+            });
+        }
+        work.keep(selection.bytes())?;
+        let reading = Reading {
+            selection,
+            used: wanted.used,
+            from: wanted.from,
+        };
+        data.readings.insert(wanted.reader, reading);
     }
     Ok(data)
 }

@@ -58,36 +58,37 @@ impl Sum {
 /// A mean that does not overflow where its values do not: summed first, and worked out step by step once the sum is infinite.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Mean {
-    sum: Sum,
-    n: f64,
-    /// The mean so far, once the sum was too large.
-    mean: Option<Sum>,
+    /// The sum, or the mean so far.
+    value: Sum,
+    n: u32,
+    /// The sum was too large.
+    is_mean: bool,
 }
 
 impl Mean {
     pub(super) fn add(&mut self, value: f64) {
-        self.n += 1.0;
-        if self.mean.is_none() {
-            let mut sum = self.sum;
+        self.n = self.n.saturating_add(1);
+        let n = f64::from(self.n);
+        if !self.is_mean {
+            let mut sum = self.value;
             sum.add(value);
-            if self.n <= 1.0 || !sum.rough().is_infinite() {
-                self.sum = if self.n <= 1.0 { Sum::of(value) } else { sum };
+            if self.n <= 1 || !sum.rough().is_infinite() {
+                self.value = if self.n <= 1 { Sum::of(value) } else { sum };
                 return;
             }
-            self.mean = Some(self.sum.divided(self.n - 1.0));
+            self.value = self.value.divided(n - 1.0);
+            self.is_mean = true;
         }
-        if let Some(mean) = &mut self.mean {
-            *mean = mean.scaled((self.n - 1.0) / self.n);
-            mean.add(value / self.n);
-        }
+        self.value = self.value.scaled((n - 1.0) / n);
+        self.value.add(value / n);
     }
 
     /// NaN of nothing.
     pub(super) fn value(self) -> f64 {
-        match self.mean {
-            Some(mean) => mean.value(),
-            None => self.sum.divided(self.n).value(),
+        if self.is_mean {
+            return self.value.value();
         }
+        self.value.divided(f64::from(self.n)).value()
     }
 }
 

@@ -119,6 +119,11 @@ impl Column {
         self.get(idx).and_then(Cell::float)
     }
 
+    /// The histogram at a step, if there is one.
+    pub(super) fn histogram(&self, idx: usize) -> Option<&Histogram> {
+        self.histograms.get(idx)?.as_deref()
+    }
+
     pub(super) fn set(&mut self, idx: usize, value: Value) {
         match value {
             Value::Float(value) => self.set_float(idx, value),

@@ -34,6 +34,8 @@ impl Bounds {
 pub(super) struct Work {
     bounds: Bounds,
     n_samples: Cell<u64>,
+    /// Samples that were read from the store.
+    n_read: Cell<u64>,
     bytes: Rc<Cell<u64>>,
     /// Operations until the clock is looked at again.
     until_clock: Cell<u64>,
@@ -47,6 +49,7 @@ impl Work {
         Self {
             bounds,
             n_samples: Cell::new(0),
+            n_read: Cell::new(0),
             bytes: Rc::default(),
             until_clock: Cell::new(0),
         }
@@ -54,6 +57,18 @@ impl Work {
 
     pub(super) fn n_samples(&self) -> u64 {
         self.n_samples.get()
+    }
+
+    /// `n` more samples are read from the store.
+    pub(super) fn reads(&self, n: usize) -> Result<(), PromqlError> {
+        let n_read = self.n_read.get().saturating_add(n as u64);
+        self.n_read.set(n_read);
+        if n_read > self.bounds.samples_max {
+            return Err(PromqlError::TooManySamples {
+                samples_max: self.bounds.samples_max,
+            });
+        }
+        self.operations(n as u64)
     }
 
     /// `n` more samples are looked at, perhaps not for the first time: how many may be read is bounded where they are, and this by time.
@@ -89,6 +104,14 @@ impl Work {
                 bytes_max: self.bounds.bytes_max,
             });
         }
+        Ok(())
+    }
+
+    /// Bytes that are taken until the query ends.
+    pub(super) fn keep(&self, bytes: usize) -> Result<(), PromqlError> {
+        self.fits(bytes)?;
+        self.bytes
+            .set(self.bytes.get().saturating_add(bytes as u64));
         Ok(())
     }
 

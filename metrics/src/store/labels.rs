@@ -11,8 +11,8 @@ use crate::block::read::{Opened, ReadError, leave_the_loop};
 use crate::catalog::KnownBlock;
 use crate::head::TenantHead;
 use crate::labels::NAME;
+use crate::labels::key::LabelsKey;
 use crate::row::Metadata;
-use crate::select::LabelsKey;
 use crate::view::{VIEWS, View};
 use crate::{Labels, Matcher};
 
@@ -149,10 +149,9 @@ impl MetricsStore {
         };
         let matchers = matchers.to_vec();
         let in_block = move |opened: &Opened, (seen, all): &mut Found| {
-            let mut keys = opened.index.text_keys();
-            let mut texts = opened.index.owned_texts();
+            let mut texts = opened.index.texts();
             for series in in_range(opened, &matchers, range) {
-                if seen.insert(LabelsKey::of(keys.of_series(series)).number()) {
+                if seen.insert(texts.key(series).number()) {
                     all.push(texts.labels(series));
                 }
             }

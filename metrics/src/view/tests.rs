@@ -1,5 +1,6 @@
 //! Views show what their sources have, in the tools' words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
@@ -44,11 +45,25 @@ fn matcher(name: &str, value: &str) -> Matcher {
     }
 }
 
+/// What a view shows of series of its source, group by group.
+fn grouped(view: &View, matchers: &[Matcher], source: &[SeriesData]) -> Vec<SeriesData> {
+    let mut groups: BTreeMap<Labels, Vec<Window>> = BTreeMap::new();
+    for series in source {
+        let Points::Windows(windows) = &series.points else {
+            continue;
+        };
+        let group = groups.entry(view.labels_of(&series.labels));
+        group.or_default().extend(windows.iter().cloned());
+    }
+    let shown = |(labels, windows)| view.show(&labels, windows, matchers);
+    groups.into_iter().flat_map(shown).collect()
+}
+
 /// Labels without the name, and the only window's number.
 fn shown(matchers: &[Matcher], source: &[SeriesData]) -> Vec<(String, f64)> {
     let mut all = Vec::new();
     for view in View::wanted(matchers) {
-        for series in view.show(source.to_vec(), matchers) {
+        for series in grouped(view, matchers, source) {
             let labels: Vec<String> = series
                 .labels
                 .iter()

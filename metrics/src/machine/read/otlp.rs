@@ -1,16 +1,21 @@
 //! OTLP metrics (`MetricsData`) of a record. In: views of its payload. Out: points in the nouns of [`crate::otlp`].
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 
 use telemetry::wire::{
     Attributes, BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView,
-    MetricsView, NumberPointView, PointsView, ResourceMetricsView, SummaryPointView, Temporality,
-    ValueView,
+    MetricsView, NumberPointView, PointsView, ResourceMetricsView, RunHash, SummaryPointView,
+    Temporality, ValueView,
 };
 
+use crate::Value;
 use crate::fold::Fold;
-use crate::otlp::{Data, Kind, Metric, MetricFold, Point, PointExemplar, ResourceLabels};
+use crate::otlp::resource::INFO_VALUE;
+use crate::otlp::{
+    Data, Kind, Metric, MetricFold, Point, PointExemplar, ResourceLabels, unix_ms, window,
+};
 
 /// Bit of a point's flags: no recorded value.
 const NO_VALUE: u32 = 1;
@@ -24,24 +29,99 @@ pub(super) fn fold(view: &MetricsView<'_>, fold: &mut Fold<'_>) {
 }
 
 fn fold_resource(view: &ResourceMetricsView<'_>, fold: &mut Fold<'_>) {
-    let labels = ResourceLabels::new(&texts(view.attributes()));
+    let resource = Resource {
+        run: RunHash::of(view.resource_bytes()),
+        view,
+        labels: OnceCell::new(),
+    };
     let mut lists = Lists::default();
     let mut newest_unix_ns = None;
-    for metric in view.scopes().flat_map(|scope| scope.metrics()) {
-        let Some(data) = metric.data() else { continue };
+    for view in view.scopes().flat_map(|scope| scope.metrics()) {
+        let Some(data) = view.data() else { continue };
         let described = Metric {
-            name: metric.name,
-            unit: metric.unit,
-            description: metric.description,
+            name: view.name,
+            unit: view.unit,
+            description: view.description,
             kind: kind(&data),
         };
-        let metric = MetricFold::new(&described, &labels, fold);
+        let telling = telling(&described);
+        if !fold.head.is_told(telling) {
+            described.tell(fold);
+            fold.head.note_told(telling);
+        }
+        let metric = OfMetric {
+            run: RunHash::joined([resource.run, telling]),
+            described,
+            resource: &resource,
+            fold: OnceCell::new(),
+        };
         let newest = fold_points(data, &mut lists, &metric, fold);
         newest_unix_ns = newest_unix_ns.max(newest);
     }
     if let Some(newest) = newest_unix_ns {
-        labels.fold_infos((newest / 1_000_000) as i64, fold);
+        resource.fold_infos(unix_ms(newest), fold);
     }
+}
+
+/// A resource, whose labels are read only if a series is new.
+struct Resource<'v> {
+    run: RunHash,
+    view: &'v ResourceMetricsView<'v>,
+    labels: OnceCell<ResourceLabels>,
+}
+
+impl Resource<'_> {
+    fn labels(&self) -> &ResourceLabels {
+        let read = || ResourceLabels::new(&texts(self.view.attributes()));
+        self.labels.get_or_init(read)
+    }
+
+    fn fold_infos(&self, unix_ms: i64, fold: &mut Fold<'_>) {
+        if let Some(infos) = fold.head.infos(self.run).map(<[_]>::to_vec) {
+            for info in infos {
+                fold.known_float(info, unix_ms, INFO_VALUE);
+            }
+        } else if let Some(infos) = self.labels().fold_infos(unix_ms, fold) {
+            fold.head.note_infos(self.run, infos);
+        }
+    }
+}
+
+/// A metric of a resource, which is named only if a series is new.
+struct OfMetric<'v> {
+    /// Of all that its points share.
+    run: RunHash,
+    described: Metric<'v>,
+    resource: &'v Resource<'v>,
+    fold: OnceCell<MetricFold<'v>>,
+}
+
+impl OfMetric<'_> {
+    /// The bytes that say which series a number belongs to, if they are all there is to read.
+    fn run_of(&self, point: &NumberPointView<'_>) -> Option<RunHash> {
+        let attributes = point.attribute_bytes()?;
+        let is_plain = point.flags & NO_VALUE == 0 && !point.has_exemplars();
+        is_plain.then(|| RunHash::joined([self.run, RunHash::of(attributes)]))
+    }
+
+    fn fold(&self, point: &Point<'_>, fold: &mut Fold<'_>) {
+        let named = || MetricFold::new(&self.described, self.resource.labels());
+        self.fold.get_or_init(named).fold(point, fold);
+    }
+}
+
+/// What is said of a metric, in one hash.
+fn telling(metric: &Metric<'_>) -> RunHash {
+    let kind = match metric.kind {
+        Kind::Gauge => [0, 0, 0],
+        Kind::Sum { monotonic, delta } => [1, u8::from(monotonic), u8::from(delta)],
+        Kind::Histogram { delta } => [2, 0, u8::from(delta)],
+        Kind::ExpHistogram { delta } => [3, 0, u8::from(delta)],
+        Kind::Summary => [4, 0, 0],
+    };
+    let texts = [metric.name, metric.unit, metric.description];
+    let [name, unit, description] = texts.map(|text| RunHash::of(text.as_bytes()));
+    RunHash::joined([name, unit, description, RunHash::of(&kind)])
 }
 
 fn kind(data: &DataView<'_>) -> Kind {
@@ -86,10 +166,13 @@ struct Common<'v> {
 fn fold_points(
     data: DataView<'_>,
     lists: &mut Lists,
-    metric: &MetricFold<'_>,
+    metric: &OfMetric<'_>,
     fold: &mut Fold<'_>,
 ) -> Option<u64> {
     let mut newest = None;
+    if let DataView::Gauge { points } | DataView::Sum { points, .. } = data {
+        return numbers(points, metric, fold);
+    }
     let mut take = |common: Common<'_>, exemplars: &[PointExemplar], data: Data<'_>| {
         let (start_unix_ns, time_unix_ns) = common.times;
         newest = newest.max(Some(time_unix_ns));
@@ -104,7 +187,7 @@ fn fold_points(
         metric.fold(&point, fold);
     };
     match data {
-        DataView::Gauge { points } | DataView::Sum { points, .. } => numbers(points, &mut take),
+        DataView::Gauge { .. } | DataView::Sum { .. } => {}
         DataView::Histogram { points, .. } => {
             points.for_each(|point| histogram(&point, lists, &mut take));
         }
@@ -120,8 +203,11 @@ fn fold_points(
 
 fn numbers<'v>(
     points: PointsView<'v, NumberPointView<'v>>,
-    take: &mut impl FnMut(Common<'v>, &[PointExemplar], Data<'_>),
-) {
+    metric: &OfMetric<'_>,
+    fold: &mut Fold<'_>,
+) -> Option<u64> {
+    let is_delta = metric.described.kind.is_delta();
+    let mut newest = None;
     for point in points {
         let no_value = point.flags & NO_VALUE != 0;
         let value = match point.value {
@@ -129,13 +215,28 @@ fn numbers<'v>(
             None if no_value => 0.0,
             None => continue,
         };
-        let common = Common {
-            times: (point.start_unix_ns, point.unix_ns),
-            flags: point.flags,
-            attributes: point.attributes(),
+        newest = newest.max(Some(point.unix_ns));
+        let run = metric.run_of(&point);
+        let Some(known) = run.and_then(|run| fold.known(run)) else {
+            let point = Point {
+                attributes: &texts(point.attributes()),
+                start_unix_ns: point.start_unix_ns,
+                time_unix_ns: point.unix_ns,
+                no_value,
+                data: Data::Number(value),
+                exemplars: &exemplars(point.exemplars()),
+            };
+            fold.noting(run, |fold| metric.fold(&point, fold));
+            continue;
         };
-        take(common, &exemplars(point.exemplars()), Data::Number(value));
+        if is_delta {
+            let window = window(point.start_unix_ns, point.unix_ns, Value::Float(value));
+            fold.known_window(known, window);
+        } else {
+            fold.known_float(known, unix_ms(point.unix_ns), value);
+        }
     }
+    newest
 }
 
 fn histogram<'v>(

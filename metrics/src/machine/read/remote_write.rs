@@ -17,11 +17,24 @@ pub(super) fn fold(view: &WriteView<'_>, fold: &mut Fold<'_>) {
     }
     let (mut labels, mut pairs) = (Vec::new(), Vec::new());
     for series in view.series() {
+        let content = series.content();
+        // bytes say which series it is where all its labels are among them
+        let run = series.labels_hash().filter(|_| content.n_labels == 0);
+        let is_plain = content.n_histograms == 0 && content.n_exemplars == 0;
+        if let Some(known) = run.and_then(|run| fold.known(run))
+            && is_plain
+        {
+            for sample in series.samples() {
+                fold.known_float(known, sample.unix_ms, sample.value);
+            }
+            continue;
+        }
         labels.clear();
-        let content = series.read(&mut labels);
+        labels.extend(series.labels());
         pairs.clear();
         put_pairs(&labels, &mut pairs);
-        fold_series(&series, content, &pairs, fold);
+        let new_run = run.filter(|run| fold.known(*run).is_none());
+        fold.noting(new_run, |fold| fold_series(&series, content, &pairs, fold));
     }
 }
 

@@ -24,12 +24,11 @@ pub(super) fn pick(
         Vec::new()
     };
     let mut order = Vec::new(); // of an instant query
-    for group in groups {
+    for members in groups {
         for idx in 0..grid.n {
-            evaluator.work.operations(group.members.len() as u64)?;
+            evaluator.work.operations(members.len() as u64)?;
             let param = param.get(idx).copied().unwrap_or(f64::NAN);
-            let present = group
-                .members
+            let present = members
                 .iter()
                 .copied()
                 .filter(|member| lines.get(*member).is_some_and(|line| line.column.has(idx)));

@@ -1,17 +1,12 @@
 //! Calls: which function goes where.
 
-use super::super::ast::{Call, Expr, ExprKind, Type};
+use super::super::ast::{Call, Expr, ExprKind};
 use super::super::error::PromqlError;
-use super::super::fetch::WINDOW_AHEAD_MS;
-use super::super::merge::{self, same_labels};
-use super::super::over::{self, Points};
-use super::super::signature::{Function, Over};
-use super::super::steps::{Column, Grid, Line};
-use super::super::{functions, time};
-use super::ranged::{RangedPoints, RangedSeries};
+use super::super::signature::Function;
+use super::super::steps::{Grid, Line};
+use super::super::{functions, merge, time};
 use super::selector::Want;
-use super::{Evaluated, Evaluation, Evaluator, wrong_type};
-use crate::{Samples, Window};
+use super::{Evaluated, Evaluation, Evaluator};
 
 impl Evaluator<'_> {
     pub(super) fn call(&self, call: &Call, start: usize, grid: Grid) -> Evaluation<Evaluated> {
@@ -28,7 +23,14 @@ impl Evaluator<'_> {
                 let values = self.scalar(arg(call, 0)?, grid)?;
                 vec![self.line_of(&values)?]
             }
-            F::Over(over) => self.over(over, call, grid)?,
+            F::Over(over) => {
+                let mut lines = Vec::new();
+                self.each_over(over, call, grid, &mut |line| {
+                    lines.push(line);
+                    Ok(())
+                })?;
+                lines
+            }
             F::AbsentOverTime => self.absent_over_time(arg(call, 0)?, grid)?,
             F::Absent => functions::absent(self, arg(call, 0)?, grid)?,
             F::Timestamp => self.timestamp(arg(call, 0)?, grid)?,
@@ -162,110 +164,6 @@ impl Evaluator<'_> {
         }
         merge::merged(lines, self.work)
     }
-
-    fn over(&self, over: Over, call: &Call, grid: Grid) -> Evaluation<Vec<Line>> {
-        let scalars = call.args.iter().filter(|arg| arg.ty == Type::Scalar);
-        let params: Evaluation<Vec<Vec<f64>>> = scalars.map(|arg| self.scalar(arg, grid)).collect();
-        let params = params?;
-        if over == Over::DoubleExponentialSmoothing {
-            functions::check_factors(&params)?;
-        }
-        let matrix = call.args.iter().find(|arg| arg.ty == Type::Matrix);
-        let matrix = matrix.ok_or_else(|| wrong_type("a range vector"))?;
-        let ranged = self.ranged(matrix, grid)?;
-        self.notes
-            .of(call.args.first().unwrap_or(matrix).span.start);
-        let param = |nth: usize, idx: usize| params.get(nth).map_or(f64::NAN, |of| at(of, idx));
-        let mut lines = Vec::with_capacity(ranged.series.len());
-        let times = grid.times();
-        let steps: Vec<Step> = times.zip(ranged.ranges.iter().copied()).collect();
-        for series in &ranged.series {
-            let mut column = self.column(grid.n)?;
-            match &series.points {
-                RangedPoints::Windows(windows) => {
-                    self.over_windows(over, series, windows, (&steps, &mut column))?;
-                }
-                RangedPoints::Samples(samples) => {
-                    let mut slices = Slices::new(samples);
-                    for (idx, (at, (from, to))) in steps.iter().enumerate() {
-                        let (floats, histograms) = slices.within(*from, *to);
-                        self.work.samples(floats.len() + histograms.len())?;
-                        let points = Points {
-                            floats,
-                            histograms,
-                            from: *from,
-                            to: *to,
-                            range_ms: ranged.range_ms,
-                            at: *at,
-                            params: (param(0, idx), param(1, idx)),
-                            metric: series.labels.name(),
-                            notes: self.notes,
-                        };
-                        if let Some(value) = over::apply(over, &points) {
-                            column.set(idx, value);
-                        }
-                    }
-                }
-            }
-            if column.is_empty() {
-                continue;
-            }
-            let mut line = Line {
-                labels: series.labels.clone(),
-                drop_name: series.drop_name,
-                column,
-            };
-            if !over::keeps_name(over) {
-                self.drop_name(&mut line);
-            }
-            lines.push(line);
-        }
-        all_different(&lines)?;
-        Ok(lines)
-    }
-
-    fn over_windows(
-        &self,
-        over: Over,
-        series: &RangedSeries<'_>,
-        windows: &[Window],
-        (steps, column): (&[Step], &mut Column),
-    ) -> Evaluation<()> {
-        for (idx, (_, (from, to))) in steps.iter().enumerate() {
-            let first = windows.partition_point(|window| window.end_unix_ms <= *from);
-            let until = to.saturating_add(WINDOW_AHEAD_MS);
-            let last = windows.partition_point(|window| window.end_unix_ms <= until);
-            let within = windows.get(first..last).unwrap_or(&[]);
-            self.work.samples(within.len())?;
-            let range = over::Range {
-                from: *from,
-                to: *to,
-            };
-            let names = (series.labels.name(), self.notes);
-            if let Some(value) = over::of_windows(over, within, range, names) {
-                column.set(idx, value);
-            }
-        }
-        Ok(())
-    }
-
-    /// 1 wherever no series has a point in the range.
-    fn absent_over_time(&self, matrix: &Expr, grid: Grid) -> Evaluation<Vec<Line>> {
-        let ranged = self.ranged(matrix, grid)?;
-        let mut present = vec![false; grid.n];
-        for series in &ranged.series {
-            let RangedPoints::Samples(samples) = &series.points else {
-                continue; // read as running sums
-            };
-            let mut slices = Slices::new(samples);
-            for (slot, (from, to)) in present.iter_mut().zip(&ranged.ranges) {
-                let (floats, histograms) = slices.within(*from, *to);
-                self.work.samples(floats.len() + histograms.len())?;
-                *slot |= !floats.is_empty() || !histograms.is_empty();
-            }
-        }
-        functions::absent_line(self, matrix, &present)
-    }
 }
 
 /// An argument; the parser has counted them.
@@ -281,61 +179,4 @@ pub(in crate::promql) fn arg(call: &Call, idx: usize) -> Result<&Expr, PromqlErr
 /// A scalar at a step.
 pub(in crate::promql) fn at(values: &[f64], idx: usize) -> f64 {
     values.get(idx).copied().unwrap_or(f64::NAN)
-}
-
-/// # Errors
-/// When two lines have the same labels, whatever their steps.
-fn all_different(lines: &[Line]) -> Evaluation<()> {
-    let mut seen = std::collections::HashSet::with_capacity(lines.len());
-    if lines.iter().all(|line| seen.insert(&line.labels)) {
-        Ok(())
-    } else {
-        Err(same_labels())
-    }
-}
-
-/// When a step is, and its range.
-type Step = (i64, (i64, i64));
-
-/// The parts of a series that ranges cover, whose ends ascend.
-struct Slices<'a> {
-    samples: &'a Samples,
-    floats: (usize, usize),
-    histograms: (usize, usize),
-}
-
-type Within<'a> = (
-    &'a [(i64, f64)],
-    &'a [(i64, std::sync::Arc<crate::Histogram>)],
-);
-
-impl<'a> Slices<'a> {
-    fn new(samples: &'a Samples) -> Self {
-        Self {
-            samples,
-            floats: (0, 0),
-            histograms: (0, 0),
-        }
-    }
-
-    fn within(&mut self, from: i64, to: i64) -> Within<'a> {
-        let floats = advance(&self.samples.floats, &mut self.floats, (from, to));
-        let histograms = advance(&self.samples.histograms, &mut self.histograms, (from, to));
-        (floats, histograms)
-    }
-}
-
-/// Moves both ends of a slice forward to (from, to].
-fn advance<'a, T>(
-    points: &'a [(i64, T)],
-    ends: &mut (usize, usize),
-    (from, to): (i64, i64),
-) -> &'a [(i64, T)] {
-    let up_to = |start: usize, limit: i64| {
-        let rest = points.get(start..).unwrap_or(&[]);
-        start + rest.partition_point(|(at, _)| *at <= limit)
-    };
-    ends.0 = up_to(ends.0, from);
-    ends.1 = up_to(ends.1.max(ends.0), to);
-    points.get(ends.0..ends.1).unwrap_or(&[])
 }

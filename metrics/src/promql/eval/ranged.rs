@@ -1,42 +1,31 @@
 //! Range vectors: series with all their points, and the part of them that each step looks at.
 
-use std::borrow::Cow;
-
-use super::super::ast::{Expr, ExprKind, Length, Selector, Shift, Subquery};
+use super::super::ast::{Expr, ExprKind, Subquery};
 use super::super::error::PromqlError;
 use super::super::fetch::{FetchedPoints, Reader};
 use super::super::steps::Grid;
-use super::super::work::Held;
 use super::{Evaluation, Evaluator, wrong_type};
-use crate::{Labels, Samples, Window};
+use crate::{Labels, Samples};
 
 /// Steps of a subquery at most.
 const SUBQUERY_STEPS_MAX: usize = 1_000_000;
 /// What Prometheus has for a subquery that says no step: its evaluation interval.
 const SUBQUERY_STEP_MS: i64 = 60_000;
 
-/// A range vector.
-pub(in crate::promql) struct Ranged<'a> {
-    pub(in crate::promql) series: Vec<RangedSeries<'a>>,
+/// Which part of a range vector each step looks at.
+pub(in crate::promql) struct Ranges {
     /// (from, to] of each step.
-    pub(in crate::promql) ranges: Vec<(i64, i64)>,
+    pub(in crate::promql) of_steps: Vec<(i64, i64)>,
     pub(in crate::promql) range_ms: i64,
-    /// The memory of what was computed.
-    _held: Option<Held>,
 }
 
-pub(in crate::promql) struct RangedSeries<'a> {
+pub(in crate::promql) struct RangedSeries {
     pub(in crate::promql) labels: Labels,
     pub(in crate::promql) drop_name: bool,
-    pub(in crate::promql) points: RangedPoints<'a>,
+    pub(in crate::promql) points: FetchedPoints,
 }
 
-pub(in crate::promql) enum RangedPoints<'a> {
-    Samples(Cow<'a, Samples>),
-    Windows(&'a [Window]),
-}
-
-impl RangedPoints<'_> {
+impl FetchedPoints {
     /// The samples in (from, to].
     pub(in crate::promql) fn within(&self, from: i64, to: i64) -> Samples {
         let Self::Samples(samples) = self else {
@@ -61,56 +50,62 @@ impl RangedPoints<'_> {
 }
 
 impl Evaluator<'_> {
-    pub(in crate::promql) fn ranged(&self, expr: &Expr, grid: Grid) -> Evaluation<Ranged<'_>> {
+    pub(in crate::promql) fn ranges(&self, expr: &Expr, grid: Grid) -> Evaluation<Ranges> {
+        let (shift, range) = match &expr.inner().kind {
+            ExprKind::Range { selector, range } => (&selector.time, range),
+            ExprKind::Subquery(subquery) => (&subquery.time, &subquery.range),
+            _ => return Err(wrong_type("a range vector")),
+        };
+        let range_ms = self.frame.positive(range)?;
+        self.work
+            .fits(grid.n.saturating_mul(size_of::<(i64, i64)>()))?;
+        let range_at = |at| {
+            let to = self.frame.shifted(at, shift)?;
+            Ok((to.saturating_sub(range_ms), to))
+        };
+        let of_steps: Evaluation<Vec<(i64, i64)>> = grid.times().map(range_at).collect();
+        Ok(Ranges {
+            of_steps: of_steps?,
+            range_ms,
+        })
+    }
+
+    /// Hands over the series of a range vector with all that any step looks at, one after the other.
+    pub(in crate::promql) fn each_ranged(
+        &self,
+        expr: &Expr,
+        ranges: &Ranges,
+        take: &mut dyn FnMut(RangedSeries) -> Evaluation<()>,
+    ) -> Evaluation<()> {
         match &expr.inner().kind {
-            ExprKind::Range { selector, range } => self.range_of(selector, range, grid),
-            ExprKind::Subquery(subquery) => self.subquery(subquery, grid),
+            ExprKind::Range { selector, .. } => {
+                self.data
+                    .each(Reader::Selector(selector.id), &mut |series| {
+                        take(RangedSeries {
+                            labels: series.labels,
+                            drop_name: false,
+                            points: series.points,
+                        })
+                    })
+            }
+            ExprKind::Subquery(subquery) => self.each_of_subquery(subquery, ranges, take),
             _ => Err(wrong_type("a range vector")),
         }
     }
 
-    fn range_of(&self, selector: &Selector, range: &Length, grid: Grid) -> Evaluation<Ranged<'_>> {
-        let range_ms = self.frame.positive(range)?;
-        let ranges = self.ranges(&selector.time, range_ms, grid)?;
-        let series = self.data.of(Reader::Selector(selector.id)).iter();
-        let series = series.map(|series| RangedSeries {
-            labels: series.labels.clone(),
-            drop_name: false,
-            points: match &series.points {
-                FetchedPoints::Samples(samples) => RangedPoints::Samples(Cow::Borrowed(samples)),
-                FetchedPoints::Windows(windows) => RangedPoints::Windows(windows),
-            },
-        });
-        Ok(Ranged {
-            series: series.collect(),
-            ranges,
-            range_ms,
-            _held: None,
-        })
-    }
-
-    fn ranges(&self, shift: &Shift, range_ms: i64, grid: Grid) -> Evaluation<Vec<(i64, i64)>> {
-        self.work
-            .fits(grid.n.saturating_mul(size_of::<(i64, i64)>()))?;
-        let times = grid.times();
-        times
-            .map(|at| {
-                let to = self.frame.shifted(at, shift)?;
-                Ok((to.saturating_sub(range_ms), to))
-            })
-            .collect()
-    }
-
     /// The inner expression at all steps that any step looks back on: multiples of its step.
-    fn subquery(&self, subquery: &Subquery, grid: Grid) -> Evaluation<Ranged<'_>> {
-        let range_ms = self.frame.positive(&subquery.range)?;
+    fn each_of_subquery(
+        &self,
+        subquery: &Subquery,
+        ranges: &Ranges,
+        take: &mut dyn FnMut(RangedSeries) -> Evaluation<()>,
+    ) -> Evaluation<()> {
         let step = match &subquery.step {
             Some(step) => self.frame.positive(step)?,
             None => SUBQUERY_STEP_MS,
         };
-        let ranges = self.ranges(&subquery.time, range_ms, grid)?;
-        let first = ranges.first().map_or(0, |(from, _)| *from);
-        let last = ranges.last().map_or(0, |(_, to)| *to);
+        let first = ranges.of_steps.first().map_or(0, |(from, _)| *from);
+        let last = ranges.of_steps.last().map_or(0, |(_, to)| *to);
         let mut start = step * (first / step);
         if start <= first {
             start += step;
@@ -122,25 +117,17 @@ impl Evaluator<'_> {
                 inner.n
             )));
         }
-        let lines = self.vector(&subquery.expr, inner)?;
-        let mut held = self.work.held(0);
-        let mut series = Vec::with_capacity(lines.len());
-        for line in lines {
+        self.each_line(&subquery.expr, inner, &mut |line| {
             self.work.operations(inner.n as u64)?;
             let samples = line.column.samples(inner);
+            let mut held = self.work.held(0);
             held.grow(samples.floats.len() * size_of::<(i64, f64)>());
             held.grow(samples.histograms.len() * size_of::<(i64, usize)>());
-            series.push(RangedSeries {
+            take(RangedSeries {
                 labels: line.labels,
                 drop_name: line.drop_name,
-                points: RangedPoints::Samples(Cow::Owned(samples)),
-            });
-        }
-        Ok(Ranged {
-            series,
-            ranges,
-            range_ms,
-            _held: Some(held),
+                points: FetchedPoints::Samples(samples),
+            })
         })
     }
 }

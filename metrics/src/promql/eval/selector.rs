@@ -6,7 +6,7 @@ use super::super::ast::Selector;
 use super::super::fetch::{FetchedPoints, Reader};
 use super::super::steps::{Column, Grid, Line, is_stale};
 use super::super::time;
-use super::{Evaluated, Evaluation, Evaluator};
+use super::{Evaluation, Evaluator};
 use crate::{Samples, Value};
 
 /// What of a sample is wanted.
@@ -18,44 +18,54 @@ pub(in crate::promql) enum Want {
 }
 
 impl Evaluator<'_> {
-    pub(super) fn selector(&self, selector: &Selector, grid: Grid) -> Evaluation<Evaluated> {
-        self.newest(selector, grid, Want::Value)
-            .map(Evaluated::Vector)
-    }
-
     pub(super) fn newest(
         &self,
         selector: &Selector,
         grid: Grid,
         want: Want,
     ) -> Evaluation<Vec<Line>> {
+        let mut lines = Vec::new();
+        self.each_newest(selector, grid, want, &mut |line| {
+            lines.push(line);
+            Ok(())
+        })?;
+        Ok(lines)
+    }
+
+    pub(super) fn each_newest(
+        &self,
+        selector: &Selector,
+        grid: Grid,
+        want: Want,
+        take: &mut dyn FnMut(Line) -> Evaluation<()>,
+    ) -> Evaluation<()> {
         let times = self.shifted_times(selector, grid)?;
-        self.newest_of(Reader::Selector(selector.id), &times, want)
+        self.each_newest_of(Reader::Selector(selector.id), &times, want, take)
     }
 
     /// At each of the times, which ascend.
-    pub(in crate::promql) fn newest_of(
+    pub(in crate::promql) fn each_newest_of(
         &self,
         reader: Reader,
         times: &[i64],
         want: Want,
-    ) -> Evaluation<Vec<Line>> {
-        let mut lines = Vec::new();
-        for series in self.data.of(reader) {
+        take: &mut dyn FnMut(Line) -> Evaluation<()>,
+    ) -> Evaluation<()> {
+        self.data.each(reader, &mut |series| {
             let FetchedPoints::Samples(samples) = &series.points else {
-                continue; // a selector of instants is never handed windows
+                return Ok(()); // a selector of instants is never handed windows
             };
             let mut column = self.column(times.len())?;
             self.fill(&mut column, samples, times, want)?;
-            if !column.is_empty() {
-                lines.push(Line {
-                    labels: series.labels.clone(),
-                    drop_name: false,
-                    column,
-                });
+            if column.is_empty() {
+                return Ok(());
             }
-        }
-        Ok(lines)
+            take(Line {
+                labels: series.labels,
+                drop_name: false,
+                column,
+            })
+        })
     }
 
     fn shifted_times(&self, selector: &Selector, grid: Grid) -> Evaluation<Vec<i64>> {

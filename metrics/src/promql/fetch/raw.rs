@@ -1,53 +1,59 @@
 //! Series as they come from the store made ready to be read: windows into running sums, stale markers out of ranges.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::native;
 use super::super::steps::{histogram_bytes, is_stale};
 use super::{Fetched, FetchedPoints, Use};
-use crate::{Histogram, Labels, Points, Samples, SeriesData, Value, Window};
+use crate::{Histogram, Points, Samples, SeriesData, Value, Window};
 
-/// Bytes of a label whose texts are shared.
-const LABEL_BYTES: usize = 2 * size_of::<Arc<str>>();
-
-pub(super) struct Prepared {
-    pub(super) series: Vec<Fetched>,
-    pub(super) n_samples: u64,
-    pub(super) bytes: usize,
+/// A series as it is used from a time on.
+pub(super) fn prepared(series: SeriesData, used: Use, from: i64) -> Fetched {
+    let points = match series.points {
+        Points::Windows(windows) if used == Use::Windows => FetchedPoints::Windows(windows),
+        Points::Windows(windows) => FetchedPoints::Samples(running_sum(&windows, from)),
+        Points::Samples(mut samples) => {
+            if used != Use::Instant {
+                samples.floats.retain(|(_, value)| !is_stale(*value));
+                samples
+                    .histograms
+                    .retain(|(_, histogram)| !is_stale(histogram.sum));
+            }
+            FetchedPoints::Samples(samples)
+        }
+    };
+    Fetched {
+        labels: series.labels,
+        points,
+    }
 }
 
-/// Points of series.
-pub(super) fn n_points(read: &[SeriesData]) -> u64 {
-    let n = read.iter().map(|series| match &series.points {
-        Points::Windows(windows) => windows.len() as u64,
-        Points::Samples(samples) => (samples.floats.len() + samples.histograms.len()) as u64,
-    });
-    n.sum()
+/// Memory that points take.
+pub(super) fn bytes(points: &FetchedPoints) -> usize {
+    match points {
+        FetchedPoints::Samples(samples) => samples_bytes(samples),
+        FetchedPoints::Windows(windows) => windows.iter().map(window_bytes).sum(),
+    }
 }
 
-/// What series of windows had before a range.
-#[derive(Default)]
-pub(super) struct Bases(HashMap<Labels, Base>);
+fn samples_bytes(samples: &Samples) -> usize {
+    let histograms = samples.histograms.iter();
+    let histograms: usize = histograms.map(|(_, h)| 16 + histogram_bytes(h)).sum();
+    samples.floats.len() * 16 + histograms
+}
+
+fn window_bytes(window: &Window) -> usize {
+    let histogram = match &window.value {
+        Value::Float(_) => 0,
+        Value::Histogram(histogram) => histogram_bytes(histogram),
+    };
+    size_of::<Window>() + histogram
+}
 
 #[derive(Debug, Default, Clone)]
 struct Base {
     sum: f64,
     histogram: Option<Histogram>,
-}
-
-impl Bases {
-    /// With older windows.
-    pub(super) fn with(mut self, read: Vec<SeriesData>) -> Self {
-        for series in read {
-            let Points::Windows(windows) = &series.points else {
-                continue;
-            };
-            let base = self.0.entry(series.labels).or_default();
-            windows.iter().for_each(|window| base.add(&window.value));
-        }
-        self
-    }
 }
 
 impl Base {
@@ -65,78 +71,16 @@ impl Base {
     }
 }
 
-pub(super) fn prepare(read: Vec<SeriesData>, bases: &Bases, used: Use) -> Prepared {
-    let mut prepared = Prepared {
-        series: Vec::with_capacity(read.len()),
-        n_samples: 0,
-        bytes: 0,
-    };
-    for series in read {
-        let mut points = match series.points {
-            Points::Windows(windows) if used == Use::Windows => {
-                prepared.n_samples += windows.len() as u64;
-                prepared.bytes += windows.iter().map(window_bytes).sum::<usize>();
-                FetchedPoints::Windows(windows)
-            }
-            Points::Windows(windows) => {
-                prepared.n_samples += windows.len() as u64;
-                let base = bases.0.get(&series.labels).cloned();
-                FetchedPoints::Samples(running_sum(&windows, base.unwrap_or_default()))
-            }
-            Points::Samples(mut samples) => {
-                prepared.n_samples += (samples.floats.len() + samples.histograms.len()) as u64;
-                if used == Use::Range || used == Use::Windows {
-                    samples.floats.retain(|(_, value)| !is_stale(*value));
-                    samples
-                        .histograms
-                        .retain(|(_, histogram)| !is_stale(histogram.sum));
-                }
-                FetchedPoints::Samples(samples)
-            }
-        };
-        if let FetchedPoints::Samples(samples) = &mut points {
-            if used == Use::Newest {
-                keep_newest(samples);
-            }
-            prepared.bytes += samples_bytes(samples);
-        }
-        prepared.bytes += size_of::<Fetched>() + series.labels.len() * LABEL_BYTES;
-        prepared.series.push(Fetched {
-            labels: series.labels,
-            points,
-        });
-    }
-    prepared
-}
-
-/// Lets all but the newest float and histogram go, and their memory.
-fn keep_newest(samples: &mut Samples) {
-    samples.floats = samples.floats.last().copied().into_iter().collect();
-    samples.histograms = samples.histograms.pop().into_iter().collect();
-}
-
-fn samples_bytes(samples: &Samples) -> usize {
-    let histograms = samples.histograms.iter();
-    let histograms: usize = histograms.map(|(_, h)| 16 + histogram_bytes(h)).sum();
-    samples.floats.len() * 16 + histograms
-}
-
-fn window_bytes(window: &Window) -> usize {
-    let histogram = match &window.value {
-        Value::Float(_) => 0,
-        Value::Histogram(histogram) => histogram_bytes(histogram),
-    };
-    size_of::<Window>() + histogram
-}
-
-/// The raw value of a series of windows: at the end of each the sum of all that have ended by then.
-fn running_sum(windows: &[Window], mut base: Base) -> Samples {
+/// The raw value of a series of windows: at the end of each the sum of all that have ended by then. What lies before `from` is summed alone.
+fn running_sum(windows: &[Window], from: i64) -> Samples {
+    let mut base = Base::default();
     let mut samples = Samples::default();
     let mut windows = windows.iter().peekable();
     while let Some(window) = windows.next() {
         let at = window.end_unix_ms;
         base.add(&window.value);
-        if windows.peek().is_some_and(|next| next.end_unix_ms == at) {
+        let is_last = windows.peek().is_none_or(|next| next.end_unix_ms != at);
+        if at <= from || !is_last {
             continue;
         }
         match (&window.value, &base.histogram) {
@@ -154,26 +98,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_one_instant_only_the_newest_samples_are_held() {
-        let read = || SeriesData {
-            labels: Labels::default(),
-            points: Points::Samples(Samples {
-                floats: (1..=100).map(|at| (at, 1.0)).collect(),
-                histograms: Vec::new(),
-            }),
-        };
-        let prepared = |used| prepare(vec![read()], &Bases::default(), used);
-        let (newest, all) = (prepared(Use::Newest), prepared(Use::Instant));
-        assert_eq!((newest.n_samples, all.n_samples), (100, 100));
-        assert_eq!(all.bytes - newest.bytes, 99 * 16);
-        let FetchedPoints::Samples(samples) = &newest.series[0].points else {
-            panic!("samples stay samples");
-        };
-        assert_eq!(samples.floats, [(100, 1.0)]);
-        assert_eq!(samples.floats.capacity(), 1);
-    }
-
-    #[test]
     fn a_running_sum_begins_with_what_ended_before_the_range() {
         let window = |start, end, value| Window {
             start_unix_ms: start,
@@ -186,16 +110,26 @@ mod tests {
             window(15, 20, 4.0),
             window(20, 30, 8.0),
         ];
-        let floats = |base: Base| running_sum(&windows, base).floats;
-        assert_eq!(floats(Base::default()), [(10, 1.0), (20, 7.0), (30, 15.0)]);
-        let before = SeriesData {
-            labels: Labels::default(),
-            points: Points::Windows(vec![window(-10, 0, 5.0)]),
+        let floats = |from| running_sum(&windows, from).floats;
+        assert_eq!(floats(i64::MIN), [(10, 1.0), (20, 7.0), (30, 15.0)]);
+        assert_eq!(floats(10), [(20, 7.0), (30, 15.0)]);
+        assert_eq!(floats(30), []);
+    }
+
+    #[test]
+    fn stale_markers_count_at_instants_alone() {
+        let series = || SeriesData {
+            labels: crate::Labels::default(),
+            points: Points::Samples(Samples {
+                floats: vec![(1, 1.0), (2, f64::from_bits(0x7ff0_0000_0000_0002))],
+                histograms: Vec::new(),
+            }),
         };
-        let bases = Bases::default()
-            .with(vec![before.clone()])
-            .with(vec![before]);
-        let base = bases.0.get(&Labels::default()).cloned();
-        assert_eq!(floats(base.unwrap_or_default())[0], (10, 11.0));
+        let n_floats = |used| match prepared(series(), used, 0).points {
+            FetchedPoints::Samples(samples) => samples.floats.len(),
+            FetchedPoints::Windows(_) => 0,
+        };
+        assert_eq!(n_floats(Use::Instant), 2);
+        assert_eq!((n_floats(Use::Range), n_floats(Use::Windows)), (1, 1));
     }
 }

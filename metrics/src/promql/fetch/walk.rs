@@ -138,11 +138,6 @@ impl Walk {
         used: Use,
     ) -> Result<(), PromqlError> {
         let span = self.shifted(span, &selector.time)?;
-        let used = if used == Use::Instant && span.first == span.last {
-            Use::Newest
-        } else {
-            used
-        };
         let ahead_ms = if used == Use::Windows {
             WINDOW_AHEAD_MS
         } else {

@@ -35,7 +35,11 @@ pub(in crate::promql) fn info(
         .filter(|matcher| matcher.name != NAME)
         .collect();
     let times: Vec<i64> = grid.times().collect();
-    let infos = evaluator.newest_of(Reader::Info(start), &times, Want::Value)?;
+    let mut infos = Vec::new();
+    evaluator.each_newest_of(Reader::Info(start), &times, Want::Value, &mut |line| {
+        infos.push(line);
+        Ok(())
+    })?;
     let mut by_identity: HashMap<Labels, Vec<&Line>> = HashMap::new();
     for info in &infos {
         by_identity

@@ -1,0 +1,72 @@
+//! How far the store has come: which partitions it owns, and up to when answers are complete.
+
+use std::sync::Arc;
+
+use bus::Partition;
+use telemetry::RecordTime;
+
+use super::MetricsStore;
+use crate::block::Meta;
+use crate::live::{LivePartition, State};
+
+impl MetricsStore {
+    /// Partitions that this process owns, each with the record time of its newest stored seal.
+    pub(crate) fn owned(&self) -> Vec<(Partition, RecordTime)> {
+        let catalog = self.inner.catalog.read();
+        let live = self.inner.live.read();
+        let sealed_to = |(partition, live): (&Partition, &Arc<LivePartition>)| {
+            let in_blocks = catalog.progress(partition.0);
+            (*partition, live.look(State::sealed_to).max(in_blocks))
+        };
+        live.iter().map(sealed_to).collect()
+    }
+
+    /// What the newest block of a partition says of itself.
+    pub(crate) fn newest_of(&self, partition: u32) -> Option<Meta> {
+        let catalog = self.inner.catalog.read();
+        catalog.newest_of(partition).map(|block| block.meta.clone())
+    }
+
+    /// Record time up to which everything derived from spans is in answers: the least over partitions of `spans`, and over those of `points`. None while
+    /// a partition of `points` is not taken over, or one of `spans` was never heard of.
+    #[must_use]
+    pub fn complete_to(&self) -> Option<RecordTime> {
+        let live = self.inner.live.read();
+        if live.len() < self.inner.n_partitions as usize {
+            return None;
+        }
+        let of_one = |partition: &Arc<LivePartition>| {
+            let applied = partition.applied();
+            if applied.len() < self.inner.n_source_partitions as usize {
+                return None;
+            }
+            applied.iter().map(|one| one.complete_to).min()
+        };
+        let all: Option<Vec<RecordTime>> = live.values().map(of_one).collect();
+        // none of a partition's epochs may be whole yet
+        all?.into_iter().min().filter(|at| at.unix_ms > i64::MIN)
+    }
+
+    /// End offset of the newest epoch of a partition of `spans` that is in answers: the least over partitions of `points`; of a large one the last parts may be
+    /// on their way. None while a partition of `points` is not taken over or never heard of any.
+    #[must_use]
+    pub fn applied_to(&self, source_partition: u32) -> Option<u64> {
+        let live = self.inner.live.read();
+        if live.len() < self.inner.n_partitions as usize {
+            return None;
+        }
+        let end_of = |partition: &Arc<LivePartition>| {
+            let applied = partition.applied().into_iter();
+            let mut of_source = applied.filter(|one| one.source_partition == source_partition);
+            of_source.next().map(|one| one.end)
+        };
+        let ends: Option<Vec<u64>> = live.values().map(end_of).collect();
+        ends?.into_iter().min()
+    }
+
+    /// Partitions of `spans`, which [`MetricsStore::applied_to`] can be asked of.
+    #[must_use]
+    pub fn n_source_partitions(&self) -> u32 {
+        self.inner.n_source_partitions
+    }
+}
