@@ -1,4 +1,4 @@
-//! Spans from files that a person imports: the same way as a request, but their records say that they are historic, so that whatever is counted
+//! Spans and points from files that a person imports: the same way as a request, but their records say that they are historic, so that whatever is counted
 //! from them is counted at their own times.
 //!
 //! In: the bytes of a file, as they are. Out: the same unpacked, and records in the log. Which kind of file it is, the caller finds out.
@@ -23,11 +23,19 @@ const MAGICS: [(&[u8], Encoding); 2] = [
     (&[0x28, 0xb5, 0x2f, 0xfd], Encoding::Zstd),
 ];
 
+/// What an OTLP file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    Traces,
+    Metrics,
+}
+
 /// What became of a file whose records are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    pub accepted_spans: u64,
-    pub rejected_spans: u32,
+    /// Spans or points.
+    pub accepted: u64,
+    pub rejected: u32,
     /// Why the first ones were rejected, in at most 1 KiB; empty if none was.
     pub message: String,
 }
@@ -74,7 +82,7 @@ impl<L: Log> Collector<L> {
         inflated.map_err(|refusal| self.refuse(tenant, refusal).into())
     }
 
-    /// Takes the spans of an unpacked OTLP file. Its records are durable when this says so. The same file again within the sampler's
+    /// Takes the spans or points of an unpacked OTLP file. Its records are durable when this says so. The same file again within
     /// `late_window` is known and counted as a duplicate. Not cancel-safe: dropped, its records may be in the log or not.
     ///
     /// # Errors
@@ -82,6 +90,7 @@ impl<L: Log> Collector<L> {
     pub async fn import(
         &self,
         tenant: Tenant,
+        holds: Holds,
         format: Format,
         body: Bytes,
     ) -> Result<Imported, ImportError> {
@@ -92,7 +101,10 @@ impl<L: Log> Collector<L> {
         }
         let arrival = Arrival {
             tenant,
-            signal: Signal::Traces,
+            signal: match holds {
+                Holds::Traces => Signal::Traces,
+                Holds::Metrics => Signal::Metrics,
+            },
             format,
             encoding: Encoding::Identity,
             body_hash: xxh3_128(&body),
@@ -103,8 +115,8 @@ impl<L: Log> Collector<L> {
         };
         let accepted = self.receive(arrival).await?;
         Ok(Imported {
-            accepted_spans: accepted.n_accepted,
-            rejected_spans: accepted.n_rejected,
+            accepted: accepted.n_accepted,
+            rejected: accepted.n_rejected,
             message: accepted.message,
         })
     }

@@ -3,6 +3,7 @@
 mod agent;
 mod columns;
 mod configuration;
+mod csv;
 mod import;
 mod map;
 mod print;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{Layered, Sources};
 use crate::exit::Exit;
 use print::complain;
+use remote::Remote;
 
 /// Distributed tracing that counts everything, keeps what matters and survives kill -9.
 #[derive(Debug, Parser)]
@@ -43,11 +45,12 @@ const EXAMPLES: &str = "Examples:
   tracewell map --only problems              who calls whom
   tracewell query 'sum(rate(traces_span_metrics_calls_total[5m]))'
   tracewell top                              what flows through the server now
-  tracewell import trace.json requests.pb    OTLP JSON, OTLP protobuf or Jaeger JSON
+  tracewell import trace.json requests.pb    traces and metrics of OTLP, traces of Jaeger
   tracewell config check                     what is wrong with tracewell.toml
   tracewell config print                     every setting with its source";
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
 struct Common {
     /// Configuration file; without it ./tracewell.toml is read if it is there
     #[arg(long, global = true, value_name = "FILE")]
@@ -75,6 +78,8 @@ struct Common {
 enum Output {
     Table,
     Json,
+    Yaml,
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,19 +110,15 @@ enum Verb {
     #[command(after_help = query::EXAMPLES)]
     Query(query::Question),
     /// Show traces as they come
-    #[command(
-        after_help = "Examples:\n  tracewell tail\n  tracewell tail --service checkout --tag http.response.status_code=500"
-    )]
+    #[command(after_help = tail::EXAMPLES)]
     Tail(tail::Which),
     /// Show what flows through the server now, and its busiest services
     #[command(after_help = top::EXAMPLES)]
     Top(top::Which),
-    /// Send files to the server; spans keep their times
-    #[command(
-        after_help = "Examples:\n  tracewell import traces.json\n  tracewell import *.json.gz"
-    )]
+    /// Send files to the server; what they hold keeps its times
+    #[command(after_help = import::EXAMPLES)]
     Import {
-        /// OTLP JSON, OTLP protobuf or Jaeger JSON, plain or gzip
+        /// OTLP JSON or protobuf of traces or metrics, or Jaeger JSON; plain, gzip or zstd
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -141,63 +142,43 @@ enum ConfigVerb {
 /// Runs the program and says how it ended.
 #[must_use]
 pub fn main() -> Exit {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(told) => return print::usage(&told),
-    };
-    let mut sets = cli.common.sets.clone();
-    sets.extend(
-        cli.common
-            .insecure_listen
-            .then(|| "server.insecure_listen=true".to_owned()),
-    );
-    let sources = Sources {
-        file: cli.common.config.clone(),
-        sets,
-    };
-    match cli.verb.unwrap_or(Verb::Serve) {
-        Verb::Serve => with_config(&sources, serve::run),
-        Verb::Agent => with_config(&sources, agent::run),
-        Verb::Trace { id } => remote::run(trace::show(
-            &cli.common.url,
-            &id,
-            print::format(cli.common.output),
-        )),
-        Verb::Services(which) => remote::run(services::list(
-            &cli.common.url,
-            &which,
-            print::format(cli.common.output),
-        )),
-        Verb::Map(which) => remote::run(map::show(
-            &cli.common.url,
-            &which,
-            print::format(cli.common.output),
-        )),
-        Verb::Query(question) => remote::run(query::ask(
-            &cli.common.url,
-            &question,
-            print::format(cli.common.output),
-        )),
-        Verb::Tail(which) => remote::run(tail::follow(
-            &cli.common.url,
-            &which,
-            print::format(cli.common.output),
-        )),
-        Verb::Top(which) => remote::run(top::watch(
-            &cli.common.url,
-            &which,
-            print::format(cli.common.output),
-        )),
-        Verb::Import { files } => remote::run(import::send_all(&cli.common.url, &files)),
-        Verb::Config {
-            verb: ConfigVerb::Check,
-        } => with_config(&sources, |_| configuration::checked()),
-        Verb::Config {
-            verb: ConfigVerb::Print,
-        } => with_config(&sources, |layered| {
-            configuration::print(&layered, print::format(cli.common.output))
-        }),
-        Verb::Version => print::version(),
+    match Cli::try_parse() {
+        Ok(cli) => print::unless_lost(cli.run()),
+        Err(told) => print::usage(&told),
+    }
+}
+
+impl Cli {
+    fn run(self) -> Exit {
+        let Common {
+            config,
+            mut sets,
+            insecure_listen,
+            url,
+            output: wanted,
+        } = self.common;
+        sets.extend(insecure_listen.then(|| "server.insecure_listen=true".to_owned()));
+        let sources = Sources { file: config, sets };
+        let output = print::format(wanted);
+        let verb = self.verb.unwrap_or(Verb::Serve);
+        match verb {
+            Verb::Serve => with_config(&sources, serve::run),
+            Verb::Agent => with_config(&sources, agent::run),
+            Verb::Trace { id } => Remote::run(&url, output, |remote| trace::show(remote, id)),
+            Verb::Services(which) => Remote::run(&url, output, |r| services::list(r, which)),
+            Verb::Map(which) => Remote::run(&url, output, |remote| map::show(remote, which)),
+            Verb::Query(question) => Remote::run(&url, output, |r| query::ask(r, question)),
+            Verb::Tail(which) => Remote::run(&url, output, |remote| tail::follow(remote, which)),
+            Verb::Top(which) => Remote::run(&url, output, |remote| top::watch(remote, which)),
+            Verb::Import { files } => Remote::run(&url, output, |r| import::send_all(r, files)),
+            Verb::Config { verb } => match verb {
+                ConfigVerb::Check => with_config(&sources, |_| configuration::checked()),
+                ConfigVerb::Print => {
+                    with_config(&sources, |layered| configuration::print(&layered, output))
+                }
+            },
+            Verb::Version => print::version(wanted),
+        }
     }
 }
 

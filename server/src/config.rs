@@ -4,12 +4,14 @@
 
 mod layers;
 mod least;
+mod origin;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use layers::{Layered, Mistake, Origin};
+pub(crate) use layers::Layered;
+pub(crate) use origin::{Mistake, Origin};
 
 /// Everything that can be set. Each section is documented where its code is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -18,6 +18,9 @@ pub enum Exit {
     DataDirectory,
     /// Read-only after a failed fsync.
     Disk,
+    /// A server that is overloaded or lags.
+    TryAgain,
+    NoPermission,
     Interrupted,
 }
 
@@ -31,6 +34,8 @@ impl From<Exit> for ExitCode {
             Exit::Unavailable => 69,
             Exit::DataDirectory => 73,
             Exit::Disk => 74,
+            Exit::TryAgain => 75,
+            Exit::NoPermission => 77,
             Exit::Interrupted => 130,
         })
     }

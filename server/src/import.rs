@@ -1,7 +1,9 @@
-//! `POST /api/tracewell/v1/import`: a file of spans, told apart by its content: OTLP protobuf, OTLP JSON or Jaeger JSON, plain, gzip or zstd.
-//! Its spans keep their times and are sampled like any other.
+//! `POST /api/tracewell/v1/import`: a file of traces or metrics, told apart by its content: OTLP protobuf, OTLP JSON or Jaeger JSON, plain, gzip or
+//! zstd. What it holds keeps its times; spans are sampled like any other.
 
+mod content;
 mod jaeger;
+mod protobuf;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -10,9 +12,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bus::Bus;
-use collector::{Collector, Format, ImportError};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use collector::{Collector, Holds, ImportError, Imported};
+use serde::Serialize;
 use serde_json::{Value, json};
 use telemetry::Tenant;
 
@@ -47,39 +48,53 @@ async fn take(
     file: Bytes,
 ) -> Result<Value, ImportError> {
     let content = collector.unpack(&tenant, file).await?;
-    let (format, body) = tokio::task::spawn_blocking(move || as_otlp(content))
-        .await
-        .map_err(stopped)??;
-    let imported = collector.import(tenant, format, body).await?;
-    Ok(json!({
-        "accepted_spans": imported.accepted_spans,
-        "rejected_spans": imported.rejected_spans,
-        "message": imported.message,
-    }))
+    let parts = tokio::task::spawn_blocking(move || content::parts(&content));
+    let mut taken = Taken::default();
+    for (n, part) in parts.await.map_err(stopped)??.into_iter().enumerate() {
+        let imported = collector.import(tenant.clone(), part.holds, part.format, part.body);
+        match imported.await {
+            Ok(imported) => taken.add(part.holds, imported),
+            Err(error) if n == 0 => return Err(error),
+            Err(error) => return Err(taken.but(n, error)),
+        }
+    }
+    Ok(json!(taken))
 }
 
-/// Only the keys that tell formats apart.
-#[derive(Deserialize)]
-struct TopLevel {
-    data: Option<IgnoredAny>,
+/// What became of a file.
+#[derive(Debug, Default, Serialize)]
+struct Taken {
+    accepted_spans: u64,
+    rejected_spans: u64,
+    accepted_points: u64,
+    rejected_points: u64,
+    /// Why the first ones were rejected.
+    message: String,
 }
 
-/// What kind of OTLP the content is, made so if it is Jaeger's.
-fn as_otlp(content: Bytes) -> Result<(Format, Bytes), ImportError> {
-    let text = content
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(&content)
-        .trim_ascii_start();
-    // An OTLP protobuf body begins with the key of its first field, 0x0a, or is empty.
-    if text.first() != Some(&b'{') {
-        return Ok((Format::Protobuf, content));
+impl Taken {
+    fn add(&mut self, holds: Holds, imported: Imported) {
+        let (accepted, rejected) = match holds {
+            Holds::Traces => (&mut self.accepted_spans, &mut self.rejected_spans),
+            Holds::Metrics => (&mut self.accepted_points, &mut self.rejected_points),
+        };
+        *accepted += imported.accepted;
+        *rejected += u64::from(imported.rejected);
+        if self.message.is_empty() {
+            self.message = imported.message;
+        }
     }
-    let is_jaeger = serde_json::from_slice::<TopLevel>(text).is_ok_and(|top| top.data.is_some());
-    if !is_jaeger {
-        return Ok((Format::Json, content));
+
+    /// An error after some of the file was taken: sent again soon, that part is known and counts once.
+    fn but(&self, n: usize, error: ImportError) -> ImportError {
+        let (spans, points) = (self.accepted_spans, self.accepted_points);
+        let message = format!(
+            "document {}: {}; the {spans} spans and {points} points before it are kept",
+            n + 1,
+            error.message
+        );
+        ImportError { message, ..error }
     }
-    let otlp = jaeger::to_otlp_json(text).map_err(|error| refusal(400, error.to_string()))?;
-    Ok((Format::Json, Bytes::from(otlp.to_string())))
 }
 
 fn refusal(http_status: u16, message: String) -> ImportError {
@@ -118,34 +133,4 @@ fn problem(error: &ImportError) -> Response {
             .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn format_of(content: &[u8]) -> Format {
-        as_otlp(Bytes::copy_from_slice(content))
-            .expect("readable")
-            .0
-    }
-
-    #[test]
-    fn files_are_told_apart_by_their_content() {
-        assert_eq!(format_of(b"\x0a\x02\x0a\x00"), Format::Protobuf);
-        assert_eq!(format_of(b""), Format::Protobuf);
-        assert_eq!(format_of(b" {\"resourceSpans\":[]}"), Format::Json);
-        assert_eq!(format_of("\u{feff}{\"data\":[]}".as_bytes()), Format::Json);
-        let (_, body) = as_otlp(Bytes::from_static(b"{\"data\":[]}")).expect("Jaeger JSON");
-        assert_eq!(body, "{\"resourceSpans\":[]}");
-    }
-
-    #[test]
-    fn broken_jaeger_json_is_refused_with_its_reason() {
-        let error =
-            as_otlp(Bytes::from_static(b"{\"data\":[{\"spans\":[{}]}]}")).expect_err("no ids");
-        assert_eq!(error.http_status, 400);
-        assert!(error.message.contains("traceID"), "{}", error.message);
-    }
 }

@@ -1,7 +1,7 @@
 //! Files that a person imports.
 
 use bytes::Bytes;
-use collector::{Format, Imported};
+use collector::{Format, Holds};
 use telemetry::Tenant;
 
 use crate::corpus::{body, gzip, request, spans, spans_of, zstd};
@@ -31,16 +31,13 @@ async fn an_imported_file_is_historic_in_the_log() {
     let file = Bytes::from(request("shop", mixed).encode_to_vec());
     let import = |file| {
         let tenant = "acme".parse().expect("a plain name");
-        server.collector.import(tenant, Format::Protobuf, file)
+        server
+            .collector
+            .import(tenant, Holds::Traces, Format::Protobuf, file)
     };
     let imported = import(file.clone()).await.expect("taken");
     assert!(imported.message.contains("span_id"), "{}", imported.message);
-    let Imported {
-        accepted_spans,
-        rejected_spans,
-        ..
-    } = imported;
-    assert_eq!((accepted_spans, rejected_spans), (9, 1));
+    assert_eq!((imported.accepted, imported.rejected), (9, 1));
     let drafts = server.log.take();
     assert_eq!(spans_of(&drafts).len(), 9);
     let is_right =
@@ -55,7 +52,27 @@ async fn an_imported_file_is_historic_in_the_log() {
     let tenant = Tenant::default_tenant();
     let json = server
         .collector
-        .import(tenant, Format::Json, body(1).into())
+        .import(tenant, Holds::Traces, Format::Json, body(1).into())
         .await;
     assert_eq!(json.expect_err("no JSON").http_status, 400);
+}
+
+#[tokio::test]
+async fn points_of_a_file_are_historic_in_the_log_too() {
+    let server = Server::start(|_| {}).await;
+    let file = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"a","gauge":{"dataPoints":[
+        {"timeUnixNano":"1600000000000000000","asDouble":1.5},{"timeUnixNano":"1600000010000000000","asInt":"2"}]}}]}]}]}"#;
+    let imported = server.collector.import(
+        Tenant::default_tenant(),
+        Holds::Metrics,
+        Format::Json,
+        Bytes::from_static(file.as_bytes()),
+    );
+    let imported = imported.await.expect("taken");
+    assert_eq!((imported.accepted, imported.rejected), (2, 0));
+    let drafts = server.log.take();
+    let is_right = |draft: &bus::Draft| {
+        draft.header.historic && draft.to.topic == bus::Topic::Points && draft.header.n_items == 2
+    };
+    assert!(drafts.len() == 1 && drafts.iter().all(is_right));
 }

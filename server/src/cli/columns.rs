@@ -72,15 +72,16 @@ pub(super) fn seconds(s: Option<f64>) -> String {
     }
 }
 
+/// Digits after the point at most.
+const AFTER_POINT_MAX: usize = 9;
+
 /// Three digits that count, or all before the point.
 fn digits(number: f64) -> String {
-    let n_after = if number == 0.0 || number >= 100.0 {
-        0
-    } else if number >= 10.0 {
-        1
-    } else {
-        2
-    };
+    let (mut n_after, mut scaled) = (0, number.abs());
+    while scaled != 0.0 && scaled < 100.0 && n_after < AFTER_POINT_MAX {
+        scaled *= 10.0;
+        n_after += 1;
+    }
     format!("{number:.n_after$}")
 }
 
@@ -112,6 +113,14 @@ mod tests {
             assert_eq!(seconds(s), text);
         }
         assert_eq!(percent(Some(0.125)), "12.5 %");
-        assert_eq!([rate(0.0), rate(1234.5)], ["0", "1234"]);
+        for (per_s, text) in [
+            (0.0, "0"),
+            (1234.5, "1234"),
+            (1.0, "1.00"),
+            (0.000_278, "0.000278"),
+            (1e-12, "0.000000000"),
+        ] {
+            assert_eq!(rate(per_s), text);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! `tracewell config check|print`: works offline.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Output;
+use super::csv::Csv;
 use super::print;
-use crate::config::Layered;
+use crate::config::{Layered, Origin};
 use crate::exit::Exit;
 
 /// Reached only when loading found no mistake.
@@ -15,19 +16,20 @@ pub(super) fn checked() -> Exit {
 
 /// Every setting with its source.
 pub(super) fn print(layered: &Layered, output: Output) -> Exit {
-    match output {
-        Output::Json => {
-            let entry = |(key, value, origin): (String, toml::Value, crate::config::Origin)| json!({"key": key, "value": value, "source": origin.to_string()});
-            let entries: Vec<_> = layered.entries().into_iter().map(entry).collect();
-            print::line(json!({ "items": entries }));
-        }
-        Output::Table => {
-            for (key, value, origin) in layered.entries() {
-                if !print::line(format_args!("{key} = {value}    # {origin}")) {
-                    break;
-                }
-            }
-        }
+    let entries = layered.entries();
+    if output == Output::Table {
+        let mut lines = entries
+            .iter()
+            .map(|(key, value, origin)| format!("{key} = {value}    # {origin}"));
+        let _all = lines.all(print::line);
+        return Exit::Done;
     }
+    let entry = |(key, value, origin): &(String, toml::Value, Origin)| json!({"key": key, "value": value, "source": origin.to_string()});
+    let entries: Vec<Value> = entries.iter().map(entry).collect();
+    match output {
+        Output::Csv => Csv::of_items(&["key", "value", "source"], &entries).print(),
+        Output::Yaml => print::yaml(&json!({ "items": entries })),
+        Output::Json | Output::Table => print::line(json!({ "items": entries })),
+    };
     Exit::Done
 }

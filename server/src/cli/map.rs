@@ -1,19 +1,20 @@
-//! `tracewell map`: who calls whom, as a table or as the server's own JSON.
+//! `tracewell map`: who calls whom, as a table or as data.
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::Output;
 use super::columns::{Columns, percent, rate, seconds};
+use super::csv::{Csv, items};
 use super::print::{self, Safe, complain};
-use super::remote::{RemoteError, client, send};
+use super::remote::{Answer, Parameters, Remote, RemoteError, ask};
 
 pub(super) const EXAMPLES: &str = "Examples:
   tracewell map                                 the last 5 minutes
   tracewell map --only problems
   tracewell map --focus checkout --hops 2       what is near a service
   tracewell map --at 2026-11-25T14:02:00Z       as it was
-  tracewell map --group namespace --json | jq .clusters";
+  tracewell map --group namespace -o json | jq .clusters";
 
 /// What of the map.
 #[derive(Debug, Args)]
@@ -42,9 +43,6 @@ pub(super) struct Which {
     /// What is put together
     #[arg(long, value_enum)]
     group: Option<Group>,
-    /// The same as -o json
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,7 +61,7 @@ enum Group {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Graph {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     hidden: Hidden,
@@ -93,70 +91,63 @@ struct Hidden {
     clustered: usize,
 }
 
+/// Fields of a call that are columns of CSV.
+const CSV: [&str; 8] = [
+    "from",
+    "to",
+    "async",
+    "state",
+    "rate",
+    "error_ratio",
+    "client_p95",
+    "server_p95",
+];
+
 impl Which {
-    fn parameters(&self, with_layout: bool) -> Vec<(&'static str, String)> {
-        let only = self.only.map(|only| match only {
-            Only::Problems => "problems",
-            Only::Changed => "changed",
-        });
-        let group = self.group.map(|group| match group {
-            Group::Service => "service",
-            Group::Namespace => "namespace",
-            Group::Community => "community",
-            Group::Host => "host",
-            Group::None => "none",
-        });
-        let focus = self.focus.iter().map(|id| ("focus", Some(id.clone())));
-        [
-            ("at", self.at.clone()),
-            ("from", self.from.clone()),
-            ("to", self.to.clone()),
-            ("hops", self.hops.map(|hops| hops.to_string())),
-            ("only", only.map(str::to_owned)),
-            ("q", self.matching.clone()),
-            ("group", group.map(str::to_owned)),
-            ("layout", (!with_layout).then(|| "false".to_owned())),
-        ]
-        .into_iter()
-        .chain(focus)
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+    /// Only who draws the map needs to know where things stand on it.
+    fn parameters(&self, output: Output) -> Parameters {
+        let is_drawn = matches!(output, Output::Json | Output::Yaml);
+        Parameters::default()
+            .with("at", self.at.as_ref())
+            .with("from", self.from.as_ref())
+            .with("to", self.to.as_ref())
+            .each("focus", &self.focus)
+            .with("hops", self.hops)
+            .choice("only", self.only)
+            .with("q", self.matching.as_ref())
+            .choice("group", self.group)
+            .with("layout", (!is_drawn).then_some(false))
     }
 }
 
-pub(super) async fn show(url: &str, which: &Which, output: Output) -> Result<(), RemoteError> {
-    let is_json = which.json || output == Output::Json;
-    let request = client().get(format!("{url}/api/tracewell/v1/map"));
-    let response = send(request.query(&which.parameters(is_json))).await?;
-    let address = response.url().to_string();
-    let unreadable = |what: String| RemoteError::BadAnswer {
-        url: address.clone(),
-        what,
-    };
-    let text = response
-        .text()
-        .await
-        .map_err(|error| unreadable(error.to_string()))?;
-    if is_json {
-        print::line(text);
-        return Ok(());
-    }
-    let answer: Answer =
-        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    if let Some(why) = &answer.why_empty {
+pub(super) async fn show(remote: Remote, which: Which) -> Result<(), RemoteError> {
+    let parameters = which.parameters(remote.output);
+    let answer = ask(remote.get("/api/tracewell/v1/map", parameters)).await?;
+    remote.show(&answer, csv, print_table)
+}
+
+fn csv(answer: &Answer) -> Result<Csv, RemoteError> {
+    Ok(Csv::of_items(&CSV, items(&answer.read()?, "edges")))
+}
+
+fn print_table(answer: &Answer) -> Result<(), RemoteError> {
+    let graph: Graph = answer.read()?;
+    if let Some(why) = &graph.why_empty {
         complain(Safe(why));
         return Ok(());
     }
-    let _all = table(&answer).lines().iter().all(print::line);
-    for told in beside(&answer) {
+    if !graph.edges.is_empty() {
+        let _all = table(&graph).lines().iter().all(print::line);
+    }
+    for told in beside(&graph) {
         complain(told);
     }
     Ok(())
 }
 
 /// A line for each call, the busiest of a caller first.
-fn table(answer: &Answer) -> Columns {
-    let mut edges: Vec<&Edge> = answer.edges.iter().collect();
+fn table(graph: &Graph) -> Columns {
+    let mut edges: Vec<&Edge> = graph.edges.iter().collect();
     edges.sort_by(|a, b| {
         let callers = a.from.cmp(&b.from);
         callers
@@ -190,9 +181,9 @@ fn table(answer: &Answer) -> Columns {
 }
 
 /// What the table does not show: who calls nobody, and what is hidden.
-fn beside(answer: &Answer) -> Vec<String> {
-    let has_calls = |id: &str| answer.edges.iter().any(|e| e.from == id || e.to == id);
-    let alone: Vec<&str> = answer
+fn beside(graph: &Graph) -> Vec<String> {
+    let has_calls = |id: &str| graph.edges.iter().any(|e| e.from == id || e.to == id);
+    let alone: Vec<&str> = graph
         .nodes
         .iter()
         .map(|node| node.id.as_str())
@@ -202,13 +193,13 @@ fn beside(answer: &Answer) -> Vec<String> {
     if !alone.is_empty() {
         told.push(format!("without calls: {}", Safe(&alone.join(", "))));
     }
-    if answer.hidden.filter > 0 {
-        told.push(format!("{} are hidden by the filter", answer.hidden.filter));
+    if graph.hidden.filter > 0 {
+        told.push(format!("{} are hidden by the filter", graph.hidden.filter));
     }
-    if answer.hidden.clustered > 0 {
+    if graph.hidden.clustered > 0 {
         told.push(format!(
             "{} are inside clusters; --group none shows the most important ones by themselves",
-            answer.hidden.clustered
+            graph.hidden.clustered
         ));
     }
     told
@@ -218,7 +209,7 @@ fn beside(answer: &Answer) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn answer() -> Answer {
+    fn graph() -> Graph {
         serde_json::from_str(
             r#"{"nodes":[{"id":"service:a"},{"id":"service:b"},{"id":"service:z"}],
                 "edges":[{"from":"service:a","to":"service:b","rate":2.0,"error_ratio":0.0,"client_p95":0.02,"server_p95":null,"async":false,"state":"ok"},
@@ -231,7 +222,7 @@ mod tests {
     #[test]
     fn calls_are_a_table_the_busiest_first() {
         assert_eq!(
-            table(&answer()).lines(),
+            table(&graph()).lines(),
             [
                 "FROM          TO         STATE  RATE/S  ERRORS  CLIENT P95  SERVER P95",
                 "service:a  ⇢  queue:q    ok       3.00       –           –           –",
@@ -243,7 +234,7 @@ mod tests {
     #[test]
     fn what_the_table_lacks_is_told() {
         assert_eq!(
-            beside(&answer()),
+            beside(&graph()),
             ["without calls: service:z", "2 are hidden by the filter"]
         );
     }

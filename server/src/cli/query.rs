@@ -1,15 +1,15 @@
-//! `tracewell query 'PROMQL'`: the answer of Prometheus' API as a table, or as the server's own JSON.
+//! `tracewell query 'PROMQL'`: the answer of Prometheus' API as a table or as data.
 
 mod answer;
 mod moment;
+mod rows;
 mod table;
 
 use clap::Args;
 use telemetry::Clock;
 
-use super::Output;
 use super::print::{self, Safe, complain};
-use super::remote::{RemoteError, client, send};
+use super::remote::{self, Remote, RemoteError, ask as send};
 use answer::Answer;
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -37,9 +37,6 @@ pub(super) struct Question {
     /// Time between values, such as 15s or 1m; without it about 60 values are asked for
     #[arg(long, value_name = "DURATION", requires = "from")]
     step: Option<String>,
-    /// The same as -o json
-    #[arg(long)]
-    json: bool,
 }
 
 /// Values of a range that are asked for when nobody says how many.
@@ -53,7 +50,7 @@ impl Question {
     fn request(&self, now_unix_ms: i64) -> Result<Request, RemoteError> {
         let read = |name: &str, text: &str| {
             moment::read(text, now_unix_ms).ok_or_else(|| {
-                RemoteError::BadInput(format!(
+                RemoteError::BadUsage(format!(
                     "--{name} {text:?} is no time: write now, now-15m, 2026-11-25T09:00:00Z or seconds since 1970"
                 ))
             })
@@ -77,31 +74,22 @@ impl Question {
     }
 }
 
-pub(super) async fn ask(url: &str, question: &Question, output: Output) -> Result<(), RemoteError> {
+pub(super) async fn ask(remote: Remote, question: Question) -> Result<(), RemoteError> {
     let (path, parameters) = question.request(Clock::host().wall().unix_ms)?;
     let form = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(parameters)
         .finish();
-    let request = client()
-        .post(format!("{url}/api/v1/{path}"))
+    let request = remote
+        .post(&format!("/api/v1/{path}"))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form);
-    let response = send(request).await?;
-    let address = response.url().to_string();
-    let unreadable = |what: String| RemoteError::BadAnswer {
-        url: address.clone(),
-        what,
-    };
-    let text = response
-        .text()
-        .await
-        .map_err(|error| unreadable(error.to_string()))?;
-    if question.json || output == Output::Json {
-        print::line(text);
-        return Ok(());
-    }
-    let answer: Answer =
-        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    let answer = send(request).await?;
+    let csv = |answer: &remote::Answer| Ok(rows::csv(&answer.read()?));
+    remote.show(&answer, csv, print_table)
+}
+
+fn print_table(answer: &remote::Answer) -> Result<(), RemoteError> {
+    let answer: Answer = answer.read()?;
     for (kind, notes) in [("warning", &answer.warnings), ("info", &answer.infos)] {
         for note in notes {
             complain(format_args!("{kind}: {}", Safe(note)));
@@ -128,7 +116,6 @@ mod tests {
             from: from.map(str::to_owned),
             to: "now".to_owned(),
             step: step.map(str::to_owned),
-            json: false,
         }
     }
 

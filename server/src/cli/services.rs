@@ -1,18 +1,18 @@
-//! `tracewell services`: services with their rate, errors and durations, as a table or as the server's own JSON.
+//! `tracewell services`: services with their rate, errors and durations, as a table or as data.
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::Output;
 use super::columns::{Columns, percent, rate, seconds};
+use super::csv::{Csv, items};
 use super::print::{self, Safe, complain};
-use super::remote::{RemoteError, client, send};
+use super::remote::{Answer, Parameters, Remote, RemoteError, ask};
 
 pub(super) const EXAMPLES: &str = "Examples:
   tracewell services                            those of the last hour
   tracewell services --sort errors --from now-5m
   tracewell services --env prod --match cart
-  tracewell services --json | jq '.items[] | select(.state == \"bad\").name'";
+  tracewell services -o json | jq '.items[] | select(.state == \"bad\").name'";
 
 /// Which services.
 #[derive(Debug, Args)]
@@ -33,15 +33,13 @@ pub(super) struct Which {
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Services at most
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_name = "N")]
     limit: u32,
-    /// The same as -o json
-    #[arg(long)]
-    json: bool,
 }
 
+/// The order of services: numbers largest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sort {
+pub(super) enum Sort {
     Name,
     Rate,
     Errors,
@@ -50,7 +48,7 @@ enum Sort {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Services {
     items: Vec<Item>,
     total: usize,
 }
@@ -68,64 +66,60 @@ struct Item {
     instances: usize,
 }
 
+/// Fields of a service that are columns of CSV.
+const CSV: [&str; 11] = [
+    "name",
+    "namespace",
+    "state",
+    "rate",
+    "error_ratio",
+    "p50",
+    "p95",
+    "p99",
+    "instances",
+    "versions",
+    "last_seen",
+];
+
 impl Which {
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        let sort = self.sort.map(|sort| match sort {
-            Sort::Name => "name",
-            Sort::Rate => "rate",
-            Sort::Errors => "errors",
-            Sort::P95 => "p95",
-            Sort::State => "state",
-        });
-        [
-            ("q", self.matching.clone()),
-            ("env", self.env.clone()),
-            ("sort", sort.map(str::to_owned)),
-            ("from", self.from.clone()),
-            ("to", self.to.clone()),
-            ("limit", Some(self.limit.to_string())),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+            .with("q", self.matching.as_ref())
+            .with("env", self.env.as_ref())
+            .choice("sort", self.sort)
+            .with("from", self.from.as_ref())
+            .with("to", self.to.as_ref())
+            .with("limit", Some(self.limit))
     }
 }
 
-pub(super) async fn list(url: &str, which: &Which, output: Output) -> Result<(), RemoteError> {
-    let request = client().get(format!("{url}/api/tracewell/v1/services"));
-    let response = send(request.query(&which.parameters())).await?;
-    let address = response.url().to_string();
-    let unreadable = |what: String| RemoteError::BadAnswer {
-        url: address.clone(),
-        what,
-    };
-    let text = response
-        .text()
-        .await
-        .map_err(|error| unreadable(error.to_string()))?;
-    if which.json || output == Output::Json {
-        print::line(text);
-        return Ok(());
-    }
-    let answer: Answer =
-        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    if answer.items.is_empty() {
+pub(super) async fn list(remote: Remote, which: Which) -> Result<(), RemoteError> {
+    let answer = ask(remote.get("/api/tracewell/v1/services", which.parameters())).await?;
+    remote.show(&answer, csv, print_table)
+}
+
+fn csv(answer: &Answer) -> Result<Csv, RemoteError> {
+    Ok(Csv::of_items(&CSV, items(&answer.read()?, "items")))
+}
+
+fn print_table(answer: &Answer) -> Result<(), RemoteError> {
+    let services: Services = answer.read()?;
+    let n_shown = services.items.len();
+    if n_shown == 0 {
         complain("no service was heard of in this range; a longer one: --from now-24h");
         return Ok(());
     }
-    let _all = table(&answer).lines().iter().all(print::line);
-    if answer.items.len() < answer.total {
+    let _all = table(&services).lines().iter().all(print::line);
+    if n_shown < services.total {
         complain(format_args!(
-            "{} of {}; more with --limit {}",
-            answer.items.len(),
-            answer.total,
-            answer.total
+            "{n_shown} of {}; more with --limit {}",
+            services.total, services.total
         ));
     }
     Ok(())
 }
 
-fn table(answer: &Answer) -> Columns {
+fn table(services: &Services) -> Columns {
     let mut columns = Columns::new(&[
         "SERVICE",
         "STATE",
@@ -137,7 +131,7 @@ fn table(answer: &Answer) -> Columns {
         "INSTANCES",
         "VERSIONS",
     ]);
-    for item in &answer.items {
+    for item in &services.items {
         columns.row(vec![
             Safe(&item.name).to_string(),
             Safe(&item.state).to_string(),
@@ -159,12 +153,12 @@ mod tests {
 
     #[test]
     fn services_are_a_table() {
-        let answer: Answer = serde_json::from_str(
+        let services: Services = serde_json::from_str(
             r#"{"items":[{"name":"cart","rate":12.0,"error_ratio":0.5,"p50":0.1,"p95":0.2,"p99":null,"state":"bad","versions":["1","2"],"instances":3}],"total":1}"#,
         )
         .expect("valid");
         assert_eq!(
-            table(&answer).lines(),
+            table(&services).lines(),
             [
                 "SERVICE  STATE  RATE/S  ERRORS     P50     P95  P99  INSTANCES  VERSIONS",
                 "cart     bad      12.0  50.0 %  100 ms  200 ms    –          3      1, 2",

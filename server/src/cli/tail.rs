@@ -2,10 +2,17 @@
 
 use clap::Args;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::csv::Csv;
 use super::print::{self, Safe};
-use super::remote::{RemoteError, client, send};
+use super::remote::{Parameters, Remote, RemoteError, send};
 use super::{Output, tree};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  tracewell tail                                traces as they come; Ctrl-C ends it
+  tracewell tail --service checkout --tag http.response.status_code=500
+  tracewell tail --min-duration 1s -o json | jq .trace_id";
 
 /// Longest event, in bytes; the server's are a few hundred.
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -28,20 +35,27 @@ pub(super) struct Which {
 }
 
 impl Which {
-    fn parameters(&self) -> Vec<(&'static str, &str)> {
-        let single = [
-            ("service", &self.service),
-            ("operation", &self.operation),
-            ("min_duration", &self.min_duration),
-        ];
-        let named = single
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        named
-            .chain(self.tags.iter().map(|tag| ("tag", tag.as_str())))
-            .collect()
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+            .with("service", self.service.as_ref())
+            .with("operation", self.operation.as_ref())
+            .with("min_duration", self.min_duration.as_ref())
+            .each("tag", &self.tags)
     }
 }
+
+/// Fields of a trace that are columns of CSV.
+const CSV: [&str; 9] = [
+    "trace_id",
+    "root_service",
+    "root_operation",
+    "start_unix_ns",
+    "duration_ns",
+    "span_count",
+    "error_count",
+    "state",
+    "rule",
+];
 
 /// What is shown of a trace.
 #[derive(Debug, Default, Deserialize)]
@@ -57,47 +71,46 @@ struct Item {
     rule: Option<String>,
 }
 
-/// Prints until the server or the reader of stdout goes away.
-pub(super) async fn follow(url: &str, which: &Which, output: Output) -> Result<(), RemoteError> {
-    let request = client()
-        .get(format!("{url}/api/tracewell/v1/tail"))
-        .query(&which.parameters())
+/// Prints until the reader of stdout goes away, or the server does, which is an error.
+pub(super) async fn follow(remote: Remote, which: Which) -> Result<(), RemoteError> {
+    let request = remote
+        .get("/api/tracewell/v1/tail", which.parameters())
         .header("accept", "text/event-stream");
     let mut response = send(request).await?;
-    let address = response.url().to_string();
+    let url = response.url().to_string();
+    let is_read = remote.output != Output::Csv || print::line(CSV.join(","));
     let mut events = Events::default();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| RemoteError::Unreachable {
-            url: address.clone(),
-            cause: error.to_string(),
-        })?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(RemoteError::unreachable)? {
         for data in events.push(&chunk) {
-            if !show(&data, output) {
+            if !is_read || !show(&data, remote.output) {
                 return Ok(());
             }
         }
         if events.pending.len() > EVENT_BYTES_MAX {
-            return Err(RemoteError::BadAnswer {
-                url: address,
-                what: format!("an event is over {EVENT_BYTES_MAX} bytes"),
-            });
+            let what = format!("an event is over {EVENT_BYTES_MAX} bytes");
+            return Err(RemoteError::BadAnswer { url, what });
         }
     }
-    Ok(())
+    let cause = "it has stopped".to_owned();
+    Err(RemoteError::Unreachable { url, cause })
 }
 
 /// False when nobody reads any more.
 fn show(data: &str, output: Output) -> bool {
-    if output == Output::Json {
-        return print::line(data);
-    }
-    let item: Item = serde_json::from_str(data).unwrap_or_default();
-    if item.trace_id.is_empty() {
+    let event: Value = serde_json::from_str(data).unwrap_or_default();
+    if event["trace_id"].is_null() {
         return true; // progress, not a trace
     }
+    match output {
+        Output::Table => row(event),
+        Output::Json => print::line(data),
+        Output::Yaml => print::line("---") && print::yaml(&event),
+        Output::Csv => Csv::of_items(&CSV, [&event]).print_rows(),
+    }
+}
+
+fn row(event: Value) -> bool {
+    let item: Item = serde_json::from_value(event).unwrap_or_default();
     let errors = if item.error_count > 0 {
         format!("  {} errors", item.error_count)
     } else {

@@ -7,7 +7,7 @@ mod scrape;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,8 +15,10 @@ use telemetry::{Clock, units};
 
 use super::Output;
 use super::columns::{Columns, percent, rate, seconds};
+use super::csv::{Csv, items};
 use super::print::{self, Safe};
-use super::remote::{RemoteError, client, send};
+use super::remote::{Answer, Parameters, Remote, RemoteError, ask, send_any};
+use super::services::Sort;
 use pipeline::Pipeline;
 use scrape::Scrape;
 
@@ -24,10 +26,8 @@ pub(super) const EXAMPLES: &str = "Examples:
   tracewell top                                 a screen each 2 s; Ctrl-C ends it
   tracewell top --sort errors --interval 5s
   tracewell top --count 1 -o table              one view and the end
-  tracewell top --json | jq .pipeline.spans_per_s";
+  tracewell top -o json | jq .pipeline.spans_per_s";
 
-/// Longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
 const INTERVAL_MIN: Duration = Duration::from_millis(200);
 const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// Puts the cursor to the beginning and clears what is below.
@@ -46,32 +46,8 @@ pub(super) struct Which {
     #[arg(long, value_enum, default_value = "rate")]
     sort: Sort,
     /// Services at most
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_name = "N")]
     limit: u32,
-    /// The same as -o json: an object a line
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sort {
-    Name,
-    Rate,
-    Errors,
-    P95,
-    State,
-}
-
-impl Sort {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Rate => "rate",
-            Self::Errors => "errors",
-            Self::P95 => "p95",
-            Self::State => "state",
-        }
-    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -94,35 +70,32 @@ struct Item {
     p95: Option<f64>,
 }
 
+/// What is shown at once.
+struct View {
+    at: String,
+    waiting: Vec<String>,
+    pipeline: Pipeline,
+    /// The rows of `/services`.
+    services: Vec<Value>,
+}
+
 /// Shows views until there were as many as wanted, or nobody reads any more.
-pub(super) async fn watch(url: &str, which: &Which, output: Output) -> Result<(), RemoteError> {
+pub(super) async fn watch(remote: Remote, which: Which) -> Result<(), RemoteError> {
     let clock = Clock::host();
-    let is_json = which.json || output == Output::Json;
-    let mut before = (scraped(url).await?, clock.monotonic());
+    let mut before = (scraped(&remote).await?, clock.monotonic());
     let mut shown = 0;
     while which.count.is_none_or(|count| shown < count) {
         tokio::time::sleep(which.interval).await;
-        let now = (scraped(url).await?, clock.monotonic());
+        let now = (scraped(&remote).await?, clock.monotonic());
         let passed = now.1.saturating_duration_since(before.1);
-        let pipeline = Pipeline::between(&before.0, &now.0, passed, clock.wall());
-        let waiting = waiting(url).await?;
-        let services = services(url, which).await?;
         let at = Timestamp::from_millisecond(clock.wall().unix_ms);
-        let at = at.map_or_else(|_| String::new(), |at| format!("{at:.3}"));
-        let goes_on = if is_json {
-            print::line(json!({
-                "at": at, "ready": waiting.is_empty(), "waiting": waiting, "pipeline": pipeline.json(), "services": services,
-            }))
-        } else {
-            let lines = screen(url, &at, &waiting, &pipeline, &services);
-            let clear = if std::io::stdout().is_terminal() {
-                CLEAR
-            } else {
-                ""
-            };
-            print::line(format_args!("{clear}{}", lines.join("\n")))
+        let view = View {
+            at: at.map_or_else(|_| String::new(), |at| format!("{at:.3}")),
+            waiting: waiting(&remote).await?,
+            pipeline: Pipeline::between(&before.0, &now.0, passed, clock.wall()),
+            services: services(&remote, &which).await?,
         };
-        if !goes_on {
+        if !view.show(&remote, shown == 0) {
             return Ok(());
         }
         before = now;
@@ -131,30 +104,73 @@ pub(super) async fn watch(url: &str, which: &Which, output: Output) -> Result<()
     Ok(())
 }
 
-fn screen(
-    url: &str,
-    at: &str,
-    waiting: &[String],
-    pipeline: &Pipeline,
-    services: &Value,
-) -> Vec<String> {
-    let state = if waiting.is_empty() {
-        "ready".to_owned()
-    } else {
-        format!("not ready: {}", Safe(&waiting.join("; ")))
-    };
-    let mut lines = vec![format!("tracewell {url}  {at}  {state}"), String::new()];
-    lines.extend(pipeline.lines());
-    lines.push(String::new());
-    let items: Vec<Item> = services
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|item| Item::deserialize(item).ok())
-        .collect();
+impl View {
+    /// False when nobody reads any more.
+    fn show(&self, remote: &Remote, is_first: bool) -> bool {
+        match remote.output {
+            Output::Json => print::line(self.json()),
+            Output::Yaml => print::line("---") && print::yaml(&self.json()),
+            Output::Csv => self.csv(is_first),
+            Output::Table => {
+                let is_screen = std::io::stdout().is_terminal();
+                let clear = if is_screen { CLEAR } else { "" };
+                let lines = self.screen(remote.url());
+                print::line(format_args!("{clear}{}", lines.join("\n")))
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "at": self.at, "ready": self.waiting.is_empty(), "waiting": self.waiting,
+            "pipeline": self.pipeline.json(), "services": self.services,
+        })
+    }
+
+    /// The stages in a row a view; services have rows of their own in `tracewell services`.
+    fn csv(&self, is_first: bool) -> bool {
+        let mut row = self.pipeline.json();
+        row["at"] = json!(self.at);
+        row["ready"] = json!(self.waiting.is_empty());
+        let stages = row.as_object().into_iter().flatten();
+        let heads: Vec<&str> = ["at", "ready"]
+            .into_iter()
+            .chain(
+                stages
+                    .map(|(name, _)| name.as_str())
+                    .filter(|name| !["at", "ready"].contains(name)),
+            )
+            .collect();
+        let csv = Csv::of_items(&heads, [&row]);
+        if is_first {
+            csv.print()
+        } else {
+            csv.print_rows()
+        }
+    }
+
+    fn screen(&self, url: &str) -> Vec<String> {
+        let state = match self.waiting.is_empty() {
+            true => "ready".to_owned(),
+            false => format!("not ready: {}", Safe(&self.waiting.join("; "))),
+        };
+        let at = &self.at;
+        let mut lines = vec![format!("tracewell {url}  {at}  {state}"), String::new()];
+        lines.extend(self.pipeline.lines());
+        lines.push(String::new());
+        lines.extend(busiest(&self.services));
+        lines
+    }
+}
+
+/// A line a service.
+fn busiest(services: &[Value]) -> Vec<String> {
+    let read = services
+        .iter()
+        .filter_map(|item| Item::deserialize(item).ok());
+    let items: Vec<Item> = read.collect();
     if items.is_empty() {
-        lines.push("no service was heard of in the last minute".to_owned());
-        return lines;
+        return vec!["no service was heard of in the last minute".to_owned()];
     }
     let mut columns = Columns::new(&["SERVICE", "STATE", "RATE/S", "ERRORS", "P50", "P95"]);
     for item in &items {
@@ -167,67 +183,32 @@ fn screen(
             seconds(item.p95),
         ]);
     }
-    lines.extend(columns.lines());
-    lines
+    columns.lines()
 }
 
-/// A body, bounded.
-async fn body(mut response: reqwest::Response) -> Result<String, RemoteError> {
-    let url = response.url().to_string();
-    let unreadable = |what: String| RemoteError::BadAnswer {
-        url: url.clone(),
-        what,
-    };
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| unreadable(error.to_string()))?
-    {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_BYTES_MAX {
-            return Err(unreadable(format!("it is over {ANSWER_BYTES_MAX} bytes")));
-        }
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-async fn scraped(url: &str) -> Result<Scrape, RemoteError> {
-    let response = send(client().get(format!("{url}/metrics"))).await?;
-    Ok(Scrape::parse(&body(response).await?))
+async fn scraped(remote: &Remote) -> Result<Scrape, RemoteError> {
+    let answer = ask(remote.get("/metrics", Parameters::default())).await?;
+    Ok(Scrape::parse(answer.text()))
 }
 
 /// What readiness waits for. The answer has a status of its own while it does.
-async fn waiting(url: &str) -> Result<Vec<String>, RemoteError> {
-    let address = format!("{url}/-/ready");
-    let unreachable = |error: reqwest::Error| RemoteError::Unreachable {
-        url: address.clone(),
-        cause: error.to_string(),
-    };
-    let response = client().get(&address).send().await.map_err(unreachable)?;
-    let answer: Value = serde_json::from_str(&body(response).await?).unwrap_or_default();
-    let waiting = answer["waiting"].as_array().into_iter().flatten();
+async fn waiting(remote: &Remote) -> Result<Vec<String>, RemoteError> {
+    let response = send_any(remote.get("/-/ready", Parameters::default())).await?;
+    let answer: Value = Answer::of(response).await?.read().unwrap_or_default();
+    let waiting = items(&answer, "waiting").iter();
     Ok(waiting
         .filter_map(|what| what.as_str().map(str::to_owned))
         .collect())
 }
 
 /// The rows of `/services` of the last minute.
-async fn services(url: &str, which: &Which) -> Result<Value, RemoteError> {
-    let parameters = [
-        ("from", "now-1m".to_owned()),
-        ("sort", which.sort.word().to_owned()),
-        ("limit", which.limit.to_string()),
-    ];
-    let request = client().get(format!("{url}/api/tracewell/v1/services"));
-    let response = send(request.query(&parameters)).await?;
-    let address = response.url().to_string();
-    let mut answer: Value =
-        serde_json::from_str(&body(response).await?).map_err(|error| RemoteError::BadAnswer {
-            url: address,
-            what: error.to_string(),
-        })?;
-    Ok(answer["items"].take())
+async fn services(remote: &Remote, which: &Which) -> Result<Vec<Value>, RemoteError> {
+    let parameters = Parameters::default()
+        .with("from", Some("now-1m"))
+        .choice("sort", Some(which.sort))
+        .with("limit", Some(which.limit));
+    let answer = ask(remote.get("/api/tracewell/v1/services", parameters)).await?;
+    Ok(items(&answer.read()?, "items").to_vec())
 }
 
 #[cfg(test)]
@@ -236,8 +217,14 @@ mod tests {
 
     #[test]
     fn a_screen_shows_the_flow_and_then_the_services() {
+        let view = |waiting: &[&str], services: Value| View {
+            at: "t".to_owned(),
+            waiting: waiting.iter().map(ToString::to_string).collect(),
+            pipeline: Pipeline::default(),
+            services: services.as_array().cloned().unwrap_or_default(),
+        };
         let services = json!([{"name": "cart", "state": "bad", "rate": 12.0, "error_ratio": 0.5, "p50": 0.1, "p95": null, "more": 1}]);
-        let lines = screen("u", "t", &[], &Pipeline::default(), &services);
+        let lines = view(&[], services).screen("u");
         assert_eq!(lines[0], "tracewell u  t  ready");
         assert_eq!(
             lines[lines.len() - 2..],
@@ -246,8 +233,7 @@ mod tests {
                 "cart     bad      12.0  50.0 %  100 ms    –"
             ]
         );
-        let waiting = ["metrics: reading".to_owned()];
-        let lines = screen("u", "t", &waiting, &Pipeline::default(), &Value::Null);
+        let lines = view(&["metrics: reading"], Value::Null).screen("u");
         assert_eq!(lines[0], "tracewell u  t  not ready: metrics: reading");
         assert!(
             lines

@@ -1,10 +1,10 @@
-//! `tracewell trace ID`: one trace as a tree, or as the server's own JSON.
+//! `tracewell trace ID`: one trace as a tree, or as data.
 
 use serde::Deserialize;
+use telemetry::TraceId;
 
-use super::Output;
 use super::print::{self, Safe};
-use super::remote::{RemoteError, client, send};
+use super::remote::{Answer, Parameters, Remote, RemoteError, ask};
 use super::tree::{self, Traces};
 
 /// What stands beside the spans in the answer of `/api/tracewell/v1/traces/{id}`.
@@ -16,34 +16,22 @@ struct Facts {
     adjusted_count: Option<f64>,
 }
 
-pub(super) async fn show(url: &str, id: &str, output: Output) -> Result<(), RemoteError> {
-    let id = telemetry::TraceId::parse_padded(id.trim())
-        .map_err(|error| RemoteError::BadInput(format!("{id:?} is no trace id: {error}")))?;
-    let response = send(client().get(format!("{url}/api/tracewell/v1/traces/{id}"))).await?;
-    let address = response.url().to_string();
-    let unreadable = |what: String| RemoteError::BadAnswer {
-        url: address.clone(),
-        what,
-    };
-    let text = response
-        .text()
-        .await
-        .map_err(|error| unreadable(error.to_string()))?;
-    if output == Output::Json {
-        print::line(text);
-        return Ok(());
-    }
-    let traces: Traces =
-        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    let facts: Facts =
-        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+pub(super) async fn show(remote: Remote, id: String) -> Result<(), RemoteError> {
+    let id = TraceId::parse_padded(id.trim())
+        .map_err(|error| RemoteError::BadUsage(format!("{id:?} is no trace id: {error}")))?;
+    let path = format!("/api/tracewell/v1/traces/{id}");
+    let answer = ask(remote.get(&path, Parameters::default())).await?;
+    let csv = |answer: &Answer| Ok(tree::csv(&answer.read()?));
+    remote.show(&answer, csv, |answer| print_tree(id, answer))
+}
+
+fn print_tree(id: TraceId, answer: &Answer) -> Result<(), RemoteError> {
+    let traces: Traces = answer.read()?;
+    let facts: Facts = answer.read()?;
     let lines = tree::lines(&traces);
-    print::line(format_args!(
-        "trace {id}  {} spans  {}",
-        lines.len(),
-        sampling(&facts)
-    ));
-    let _all = lines.iter().all(print::line);
+    let spans = if lines.len() == 1 { "span" } else { "spans" };
+    let head = format!("trace {id}  {} {spans}  {}", lines.len(), sampling(&facts));
+    let _all = print::line(head) && lines.iter().all(print::line);
     Ok(())
 }
 

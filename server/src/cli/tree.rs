@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
+use super::csv::Csv;
 use super::print::Safe;
 
 /// Deepest indent that is drawn; what lies deeper stays at it.
@@ -78,6 +79,43 @@ pub(super) fn lines(traces: &Traces) -> Vec<String> {
         .collect()
 }
 
+/// A row a span, by start.
+pub(super) fn csv(traces: &Traces) -> Csv {
+    let mut csv = Csv::new([
+        "service",
+        "name",
+        "kind",
+        "span_id",
+        "parent_span_id",
+        "start_unix_ns",
+        "duration_ns",
+        "status",
+        "message",
+    ]);
+    for row in rows(traces) {
+        let Span { status, .. } = row.span;
+        csv.row([
+            row.service.to_owned(),
+            row.span.name.clone(),
+            kind(row.span).to_owned(),
+            row.span.span_id.clone(),
+            row.span.parent_span_id.clone(),
+            row.start_ns.to_string(),
+            row.duration_ns.to_string(),
+            ["unset", "ok", "error"]
+                .get(usize::from(status.code))
+                .map_or_else(|| status.code.to_string(), ToString::to_string),
+            status.message.clone(),
+        ]);
+    }
+    csv
+}
+
+fn kind(span: &Span) -> &'static str {
+    let kinds = ["", "internal", "server", "client", "producer", "consumer"];
+    kinds.get(usize::from(span.kind)).unwrap_or(&"")
+}
+
 fn rows(traces: &Traces) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     for of_resource in &traces.resource_spans {
@@ -147,16 +185,10 @@ fn line(row: &Row<'_>, depth: usize) -> String {
         duration(row.duration_ns),
         "  ".repeat(depth.min(INDENT_MAX))
     );
-    let kind = [
-        "",
-        "",
-        " [server]",
-        " [client]",
-        " [producer]",
-        " [consumer]",
-    ]
-    .get(usize::from(row.span.kind))
-    .unwrap_or(&"");
+    let kind = match kind(row.span) {
+        "" | "internal" => String::new(),
+        crosses => format!(" [{crosses}]"),
+    };
     let mut put = |part: std::fmt::Arguments<'_>| {
         text.write_fmt(part)
             .expect("writing to a string does not fail")
@@ -210,6 +242,20 @@ mod tests {
                     .replace("unknown_service: ", "")
             })
             .collect()
+    }
+
+    #[test]
+    fn spans_are_rows_of_csv() {
+        let traces: Traces = serde_json::from_str(
+            r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},"scopeSpans":[{"spans":[
+                {"spanId":"02","parentSpanId":"01","name":"x","kind":3,"startTimeUnixNano":"5","endTimeUnixNano":"9","status":{"code":2,"message":"no"}},
+                {"spanId":"01","name":"y","startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}"#,
+        )
+        .expect("valid");
+        assert_eq!(
+            csv(&traces).lines()[1..],
+            ["a,y,,01,,1,1,unset,", "a,x,client,02,01,5,4,error,no"]
+        );
     }
 
     #[test]
