@@ -12,6 +12,9 @@ use crate::shard::SpanRef;
 /// Records that are read from the log at once; each is at most 900 KB.
 const RECORDS_A_READ: usize = 16;
 
+/// Key and length of a span, at most, in bytes.
+const FRAME_BYTES_MAX: usize = 6;
+
 /// Why the bytes of a trace cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
@@ -42,8 +45,7 @@ pub(crate) async fn assemble<L: Log>(
     }
     // Within a record the order of the spans in it, which is the order of arrival, so that it is read in one pass.
     wanted.sort_unstable_by_key(|(offset, index, place)| (*offset, place.start, *index));
-    let mut writers: Vec<TraceWriter> = Vec::new();
-    writers.resize_with(traces.len(), TraceWriter::new);
+    let mut writers: Vec<TraceWriter> = traces.iter().map(|spans| writer_of(spans)).collect();
     let mut rest = wanted.into_iter().peekable();
     while rest.peek().is_some() {
         let (offsets, batch) = next_batch(&mut rest);
@@ -58,6 +60,12 @@ pub(crate) async fn assemble<L: Log>(
             .collect()
     });
     Ok(finished.await?)
+}
+
+/// A writer with room for these spans.
+fn writer_of(spans: &[SpanRef]) -> TraceWriter {
+    let framed = |span: &SpanRef| span.place.len as usize + FRAME_BYTES_MAX;
+    TraceWriter::with_capacity(spans.iter().map(framed).sum())
 }
 
 /// What is wanted of the next few records, and their offsets.
