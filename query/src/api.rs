@@ -10,16 +10,18 @@ mod prometheus;
 pub(crate) mod request_id;
 mod style;
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use telemetry::Tenant;
+use telemetry::{Clock, Tenant};
 use tower_http::compression::CompressionLayer;
 
 use crate::Query;
-use crate::metrics::{PartialLabels, QueryLabels};
+use crate::metrics::{Metrics, PartialLabels, QueryLabels};
 use crate::read::time;
 use crate::refusal::{Kind, Refusal};
 use crate::trace::found::Marks;
@@ -81,13 +83,9 @@ impl Drop for Running {
 
 /// Gives every request its id, writes refusals in their style, and counts.
 async fn answered(State(query): State<Query>, mut request: Request, next: Next) -> Response {
-    let began = query.0.clock.monotonic();
+    let asked = Asked::begin(query.0.metrics.clone(), query.0.clock.clone(), &request);
     let style = Style::of(&request);
     let path = request.uri().path().to_owned();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let id = query.0.requests.next();
     request.extensions_mut().insert(id.clone());
 
@@ -98,24 +96,52 @@ async fn answered(State(query): State<Query>, mut request: Request, next: Next) 
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let code = response.status().as_u16();
-    let seconds = query
-        .0
-        .clock
-        .monotonic()
-        .saturating_duration_since(began)
-        .as_secs_f64();
-    query
-        .0
-        .metrics
-        .query_seconds
-        .get_or_create(&QueryLabels {
-            api: style.api(),
-            route,
-            code,
-        })
-        .observe(seconds);
+    asked.answered(response.status().as_u16());
     response
+}
+
+/// What a question counts as whose asker went away before its answer.
+const CANCELED: u16 = 499;
+
+/// A question until it is answered, or dropped because nobody waits for its answer any more: counted in either case.
+struct Asked {
+    metrics: Metrics,
+    clock: Clock,
+    api: &'static str,
+    route: String,
+    began: Instant,
+    code: u16,
+}
+
+impl Asked {
+    fn begin(metrics: Metrics, clock: Clock, request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>();
+        Self {
+            api: Style::of(request).api(),
+            route: route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned()),
+            began: clock.monotonic(),
+            code: CANCELED,
+            metrics,
+            clock,
+        }
+    }
+
+    fn answered(mut self, code: u16) {
+        self.code = code;
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let took = self.clock.monotonic().saturating_duration_since(self.began);
+        let labels = QueryLabels {
+            api: self.api,
+            route: std::mem::take(&mut self.route),
+            code: self.code,
+        };
+        let seconds = self.metrics.query_seconds.get_or_create(&labels);
+        seconds.observe(took.as_secs_f64());
+    }
 }
 
 /// A refusal on its way out: [`answered`] writes it.
@@ -177,4 +203,27 @@ fn json_answer(value: &impl serde::Serialize) -> Result<Response, Refusal> {
         )
     })?;
     Ok(json_bytes(StatusCode::OK, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn a_question_is_counted_with_its_answer_or_as_canceled() {
+        let (metrics, mut registry) = (Metrics::default(), Registry::default());
+        metrics.register(&mut registry);
+        let asked = || Asked::begin(metrics.clone(), Clock::host(), &Request::default());
+        asked().answered(200);
+        drop((asked(), asked()));
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("a string takes all");
+        for (code, n) in [(200, 1), (499, 2)] {
+            let line = format!("route=\"none\",code=\"{code}\"}} {n}");
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
 }
