@@ -26,6 +26,9 @@ enum Verb {
     /// Fill a head with active series and say what they hold
     #[command(hide = true)]
     ActiveSeries { n_series: u64 },
+    /// Send series that live for so many scrapes through a machine and say what they hold
+    #[command(hide = true)]
+    ShortLivedSeries { n_scrapes: u64, life_scrapes: u64 },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -34,6 +37,10 @@ fn main() -> anyhow::Result<()> {
         Some(Verb::Load(plan)) => return bench::load::generate(plan),
         Some(Verb::OpenTraces { n_traces }) => return bench::section::open_traces(n_traces),
         Some(Verb::ActiveSeries { n_series }) => return bench::section::active_series(n_series),
+        Some(Verb::ShortLivedSeries {
+            n_scrapes,
+            life_scrapes,
+        }) => return bench::section::short_lived_series(n_scrapes, life_scrapes),
         None => {}
     }
     let sections = if cli.sections.is_empty() {

@@ -11,7 +11,7 @@ mod shard;
 mod walk;
 mod whole;
 
-pub use metrics::hold as active_series;
+pub use metrics::{hold as active_series, live as short_lived_series};
 pub use shard::open_traces;
 
 use std::path::PathBuf;

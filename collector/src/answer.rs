@@ -58,8 +58,8 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     Overloaded(Overload),
     /// More than the tenant may send in a second. The sender waits and sends it again.
-    #[error("the tenant sends more than {items_per_s} spans a second (limits.spans)")]
-    Quota { items_per_s: u64 },
+    #[error("the tenant sends more than {items_per_s} {of} a second (limits.{of})")]
+    Quota { of: QuotaOf, items_per_s: u64 },
     /// Nobody serves this here.
     #[error("{problem}")]
     Unsupported { what: Unsupported, problem: String },
@@ -72,6 +72,22 @@ pub(crate) enum Refusal {
     /// Our own fault, on the same bytes again: the sender drops them.
     #[error("the collector failed on this request before; it is refused for 10 min")]
     PanickedAgain,
+}
+
+/// What a tenant may send so many of in a second; named as the setting is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuotaOf {
+    Spans,
+    Points,
+}
+
+impl std::fmt::Display for QuotaOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Spans => "spans",
+            Self::Points => "points",
+        })
+    }
 }
 
 /// What is short at the moment.

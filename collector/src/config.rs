@@ -46,6 +46,9 @@ pub struct Limits {
     /// Spans that a tenant may send in a second; what is more is refused until it may come. Default `0/s`: no limit.
     #[serde(with = "units::rate")]
     pub spans: u64,
+    /// Data points and samples that a tenant may send in a second, likewise. Default `0/s`: no limit.
+    #[serde(with = "units::rate")]
+    pub points: u64,
     /// Bytes that all requests under way may hold together, in every form. Default 96 MiB.
     #[serde(with = "units::bytes")]
     pub ingest_memory: u64,
@@ -96,6 +99,7 @@ impl Default for Limits {
             inflated_max: 64 << 20,
             items_max: 65_536,
             spans: 0,
+            points: 0,
             ingest_memory: 96 << 20,
             headers_max: 16 << 10,
             connections_max: 4_096,

@@ -16,7 +16,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
 use crate::admit::{BodyLimits, Budget, Quotas, Reserved};
-use crate::answer::{Accepted, Overload, Pacing, Refusal, Refused};
+use crate::answer::{Accepted, Overload, Pacing, QuotaOf, Refusal, Refused};
 use crate::arrival::{Arrival, Format, Protocol, Signal};
 use crate::config::{Config, Limits};
 use crate::fault::Faults;
@@ -48,7 +48,8 @@ struct Shared<L> {
     standing: Standing,
     budget: Budget,
     windows: Windows,
-    quotas: Mutex<Quotas>,
+    span_quotas: Mutex<Quotas>,
+    point_quotas: Mutex<Quotas>,
     workbenches: Workbenches,
     /// Turns for large requests, so that they do not take all cores.
     large: Semaphore,
@@ -72,7 +73,8 @@ impl<L: Log> Collector<L> {
             shared: Arc::new(Shared {
                 budget: Budget::new(config.limits.ingest_memory),
                 windows: Windows::new(config.limits.ingest_memory / WINDOWS_SHARE),
-                quotas: Mutex::new(Quotas::new(config.limits.spans)),
+                span_quotas: Mutex::new(Quotas::new(QuotaOf::Spans, config.limits.spans)),
+                point_quotas: Mutex::new(Quotas::new(QuotaOf::Points, config.limits.points)),
                 workbenches: Workbenches::new(&config.limits, 2 * n_cores),
                 large: Semaphore::new(n_cores),
                 pacing: Mutex::default(),
@@ -197,17 +199,22 @@ impl<L: Log> Collector<L> {
         let (tenant, signal) = (arrival.tenant.clone(), arrival.signal);
         let routed = self.route(arrival).await?;
         if !routed.drafts.is_empty() {
-            if signal == Signal::Traces {
-                let now = self.shared.clock.monotonic();
-                let n_spans = routed.accepted.n_accepted;
-                self.shared.quotas.lock().take(&tenant, n_spans, now)?;
-            }
+            let now = self.shared.clock.monotonic();
+            let n_items = routed.accepted.n_accepted;
+            self.quotas(signal).lock().take(&tenant, n_items, now)?;
             self.shared.log.append(routed.drafts).await?;
         }
         self.shared.metrics.taken(&tenant, signal, &routed.accepted);
         // What was held for the request is given back only now that the log has its own copy.
         drop(routed.reserved);
         Ok(routed.accepted)
+    }
+
+    fn quotas(&self, signal: Signal) -> &Mutex<Quotas> {
+        match signal {
+            Signal::Traces => &self.shared.span_quotas,
+            Signal::Metrics | Signal::RemoteWrite => &self.shared.point_quotas,
+        }
     }
 
     /// Makes records of a request, in place if it is small.

@@ -69,9 +69,8 @@ impl<'a> Fold<'a> {
 
 impl Fold<'_> {
     /// The series that came with these bytes before.
-    #[must_use]
-    pub fn known(&self, run: RunHash) -> Option<SeriesId> {
-        self.head.series().known(run)
+    pub fn known(&mut self, run: RunHash) -> Option<SeriesId> {
+        self.head.known(run)
     }
 
     /// Folds one series that came with bytes that are not known: the next time they are.

@@ -172,6 +172,11 @@ impl TenantHead {
         &self.series
     }
 
+    /// The series that came with these bytes before.
+    pub fn known(&mut self, run: RunHash) -> Option<SeriesId> {
+        self.series.known(run)
+    }
+
     /// Notes which series came with bytes that none came with before.
     pub fn note(&mut self, run: RunHash, id: SeriesId) {
         self.series.note(run, id);

@@ -305,8 +305,7 @@ impl PointsMachine {
 
 fn is_full(held: HeadBytes, n_partitions: u32) -> bool {
     let share = HEADS_BYTES_MAX / u64::from(n_partitions.max(1));
-    held.points >= POINT_BYTES_MAX.max(held.series)
-        || held.all() >= share.max(POINT_BYTES_MAX)
+    held.points >= POINT_BYTES_MAX.max(held.series) || held.all() >= share.max(POINT_BYTES_MAX)
 }
 
 fn caps(limits: &Limits, n_partitions: u32) -> Caps {

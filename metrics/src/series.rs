@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use telemetry::wire::RunHash;
+use telemetry::wire::{RunHash, RunMap};
 
 use crate::labels::NAME;
 use crate::matching::SymbolMatcher;
@@ -66,7 +66,7 @@ pub struct SeriesTable {
     entries: Vec<Entry>,
     index: HashTable<u32>,
     /// By the bytes that they came with: most come with the same again.
-    by_run: HashTable<(RunHash, SeriesId)>,
+    by_run: RunMap<SeriesId>,
     /// By symbol of the metric's name; series without a name under that of "".
     by_metric: BTreeMap<u32, Vec<u32>>,
     bytes: u64,
@@ -171,16 +171,13 @@ impl SeriesTable {
     }
 
     /// The series that came with these bytes before.
-    #[must_use]
-    pub fn known(&self, run: RunHash) -> Option<SeriesId> {
-        let found = self.by_run.find(run.place(), |(known, _)| *known == run);
-        found.map(|(_, id)| *id)
+    pub fn known(&mut self, run: RunHash) -> Option<SeriesId> {
+        self.by_run.get(run)
     }
 
     /// Notes which series came with bytes that none came with before.
     pub fn note(&mut self, run: RunHash, id: SeriesId) {
-        let place = |(known, _): &(RunHash, SeriesId)| known.place();
-        self.by_run.insert_unique(run.place(), (run, id), place);
+        self.by_run.put(run, id);
         self.bytes += RUN_BYTES;
     }
 

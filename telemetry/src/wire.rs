@@ -25,9 +25,9 @@ pub use metric::{
     BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, HistogramSide,
     Label, MetadataView, MetricLimits, MetricRegroup, MetricView, MetricsView, MetricsWalker,
     NativeHistogramView, Number, NumberPointView, NumbersView, PointsView, QuantileView,
-    RejectedPoints, ResourceMetricsView, RunHash, SampleView, ScopeMetricsView, SeriesContent,
-    SeriesView, SpanOfBuckets, SummaryPointView, Temporality, WriteExemplarView, WriteRegroup,
-    WriteView, WriteWalker,
+    RejectedPoints, ResourceMetricsView, RunHash, RunMap, SampleView, ScopeMetricsView,
+    SeriesContent, SeriesView, SpanOfBuckets, SummaryPointView, Temporality, WriteExemplarView,
+    WriteRegroup, WriteView, WriteWalker,
 };
 pub use trace::{
     EventView, LinkView, ResourceView, ScopeView, SpanKind, SpanPlace, SpanView, StatusCode,

@@ -15,12 +15,22 @@ use crate::rng::Rng;
 
 /// Time between scrapes, in ms.
 pub const STEP_MS: i64 = 10_000;
+/// Series of a pod.
+pub const N_POD_SERIES: usize = 100;
 /// Series of one metric of one host: its devices.
 const DEVICES: usize = 8;
 /// Upper bounds of the buckets of a classic histogram, as instrumentations have them.
 pub const BOUNDS: [&str; 12] = [
     "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf",
 ];
+
+/// How many steps there are from one value to the next: each is as likely as the others.
+const BYTES_STEP_MAX: u64 = 1_000_000;
+const EVENTS_STEP_MAX: u64 = 50;
+const TICKS_STEP_MAX: u64 = 1_000;
+const PAGES_STEPS: u64 = 65;
+const BUCKET_STEP_MAX: u64 = 10;
+const SHARE_BITS: u32 = 53;
 
 /// How a value goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +71,27 @@ impl Course {
         Self::Constant,
     ];
 
+    /// What a lossless encoding cannot go below, in bits a value: how much the next one is not told by those before.
+    #[must_use]
+    pub fn entropy_bits(self) -> f64 {
+        match self {
+            Self::Bytes => BYTES_STEP_MAX as f64,
+            Self::Events => EVENTS_STEP_MAX as f64,
+            Self::Seconds => TICKS_STEP_MAX as f64,
+            Self::Pages => PAGES_STEPS as f64,
+            Self::Share => (1_u64 << SHARE_BITS) as f64,
+            Self::Constant => 1.0,
+            Self::Bucket { .. } => BUCKET_STEP_MAX as f64,
+        }
+        .log2()
+    }
+
     fn is_counter(self) -> bool {
         !matches!(self, Self::Pages | Self::Share | Self::Constant)
     }
 
-    fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Bytes => "io_bytes",
             Self::Events => "operations",
@@ -96,21 +122,29 @@ impl Source {
         Self { course, state }
     }
 
+    /// How it goes on.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        self.course
+    }
+
     /// The next value.
     pub fn next(&mut self, rng: &mut Rng) -> f64 {
         match self.course {
-            Course::Bytes => self.state += rng.below(1_000_000),
-            Course::Events => self.state += rng.below(50),
-            Course::Seconds => self.state += rng.below(1_000),
-            Course::Pages => self.state = (self.state + rng.below(65)).saturating_sub(32),
-            Course::Share => self.state = rng.below(1 << 53),
+            Course::Bytes => self.state += rng.below(BYTES_STEP_MAX),
+            Course::Events => self.state += rng.below(EVENTS_STEP_MAX),
+            Course::Seconds => self.state += rng.below(TICKS_STEP_MAX),
+            Course::Pages => {
+                self.state = (self.state + rng.below(PAGES_STEPS)).saturating_sub(PAGES_STEPS / 2);
+            }
+            Course::Share => self.state = rng.below(1 << SHARE_BITS),
             Course::Constant => {}
-            Course::Bucket { idx } => self.state += 10 * (idx + 1) + rng.below(10),
+            Course::Bucket { idx } => self.state += 10 * (idx + 1) + rng.below(BUCKET_STEP_MAX),
         }
         match self.course {
             Course::Seconds => self.state as f64 / 100.0,
             Course::Pages => self.state as f64 * 4_096.0,
-            Course::Share => self.state as f64 / (1_u64 << 53) as f64,
+            Course::Share => self.state as f64 / (1_u64 << SHARE_BITS) as f64,
             _ => self.state as f64,
         }
     }
@@ -244,6 +278,27 @@ pub fn classics(n_series: usize) -> Vec<Line> {
         line(pairs, Source::new(course, &mut rng))
     };
     (0..n_series).map(series).collect()
+}
+
+/// A pod of a cluster in which none lives long: `N_POD_SERIES` series, named by what no other pod has.
+#[must_use]
+pub fn pod(n: u64) -> Vec<Line> {
+    let mut rng = Rng::new(n);
+    let id = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
+    let series = |at: usize| {
+        let course = Course::OF_METRICS[at % Course::OF_METRICS.len()];
+        let pairs = [
+            ("__name__", &*format!("container_{at:02}_{}", course.name())),
+            ("cluster", "production-eu-1"),
+            ("container_id", &id),
+            ("job", "kubelet"),
+            ("namespace", ["shop", "search", "mail"][n as usize % 3]),
+            ("node", &*format!("node-{:05}", n % 300)),
+            ("pod", &*format!("pod-{n:09}")),
+        ];
+        line(pairs, Source::new(course, &mut rng))
+    };
+    (0..N_POD_SERIES).map(series).collect()
 }
 
 /// One gauge of very many things.

@@ -1,6 +1,7 @@
 //! Metrics: what a sample costs from a request to a block, what a series costs in memory, and how long PromQL takes over HTTP. Each table says its
 //! goal and whether it is met.
 
+mod churn;
 mod ingest;
 mod promql;
 mod sender;
@@ -14,6 +15,7 @@ use crate::product::Product;
 
 pub(super) use ingest::run as run_ingest;
 pub(super) use promql::run as run_promql;
+pub use churn::live;
 pub use series::hold;
 pub(super) use series::run as run_series;
 

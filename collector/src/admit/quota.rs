@@ -5,15 +5,17 @@ use std::time::{Duration, Instant as HostInstant};
 
 use telemetry::Tenant;
 
-use crate::answer::Refusal;
+use crate::answer::{QuotaOf, Refusal};
 
 /// Tenants whose buckets are kept. Beyond it full buckets are forgotten: they say no more than one that is not there.
 const BUCKETS_MAX: usize = 10_000;
 
-/// The buckets of all tenants. A request is taken while its tenant's bucket is not empty and may leave it in debt, so that one larger than a second's
+/// The buckets of all tenants for one kind of items. A request is taken while its tenant's bucket is not empty and may leave it in debt, so that one larger than a second's
 /// quota still comes through.
 #[derive(Debug)]
 pub(crate) struct Quotas {
+    /// What is counted, and the setting that says how many may come.
+    of: QuotaOf,
     /// 0: no limit.
     items_per_s: u64,
     buckets: HashMap<Tenant, Bucket>,
@@ -27,8 +29,9 @@ struct Bucket {
 }
 
 impl Quotas {
-    pub(crate) fn new(items_per_s: u64) -> Self {
+    pub(crate) fn new(of: QuotaOf, items_per_s: u64) -> Self {
         Self {
+            of,
             items_per_s,
             buckets: HashMap::new(),
         }
@@ -58,6 +61,7 @@ impl Quotas {
         let tokens = self.buckets.get(tenant).map_or(full, filled);
         if tokens <= 0.0 {
             return Err(Refusal::Quota {
+                of: self.of,
                 items_per_s: self.items_per_s,
             });
         }
@@ -79,7 +83,7 @@ mod tests {
         let (a, b): (Tenant, Tenant) = ("a".parse().expect("a name"), "b".parse().expect("a name"));
         let start = Clock::host().monotonic();
         let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut quotas = Quotas::new(100);
+        let mut quotas = Quotas::new(QuotaOf::Spans, 100);
         for (tenant, n_items, ms, is_taken) in [
             (&a, 60, 0, true),
             (&a, 240, 0, true), // 40 were left: 200 in debt
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn without_a_quota_everything_is_taken() {
-        let mut quotas = Quotas::new(0);
+        let mut quotas = Quotas::new(QuotaOf::Points, 0);
         let now = Clock::host().monotonic();
         for _ in 0..3 {
             assert_eq!(

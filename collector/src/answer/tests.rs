@@ -55,7 +55,10 @@ fn refusals() -> Vec<(Refusal, Code, u16)> {
         ),
         (too_large, Code::ResourceExhausted, 413),
         (
-            Refusal::Quota { items_per_s: 5 },
+            Refusal::Quota {
+                of: QuotaOf::Points,
+                items_per_s: 5,
+            },
             Code::ResourceExhausted,
             429,
         ),

@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use tonic::transport::Endpoint;
+use tonic_types::StatusExt;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::corpus::{gzip, text, zstd};
@@ -144,6 +145,27 @@ async fn the_grpc_service_takes_the_same_and_the_quota_of_spans_is_not_theirs() 
         refused.expect_err("refused").code(),
         tonic::Code::Unavailable
     );
+}
+
+#[tokio::test]
+async fn over_the_quota_of_points_otlp_is_told_when_to_come_again() {
+    let server = Server::start(|config| config.limits.points = 3).await;
+    let channel = Endpoint::from_shared(format!("http://{}", server.grpc)).expect("an address");
+    let channel = channel.connect().await.expect("it listens");
+    let mut client = MetricsServiceClient::new(channel);
+    let first = client.export(request(&["shop"], 400)).await;
+    assert!(first.is_ok(), "the bucket was full");
+    let refused = client.export(request(&["shop"], 1)).await;
+    let status = refused.expect_err("in debt");
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert!(
+        status.get_details_retry_info().is_some(),
+        "it may come again"
+    );
+    let sent = request(&["shop"], 1).encode_to_vec();
+    let answer = post(&server, &[PROTOBUF], &sent).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").is_some());
 }
 
 #[tokio::test]

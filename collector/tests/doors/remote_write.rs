@@ -4,6 +4,7 @@ use bus::{Kind, Topic};
 use prost::Message;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::corpus::body;
 use crate::memory_log::Mood;
 use crate::server::Server;
 use crate::wire::{Answer, PROTOBUF, send};
@@ -84,6 +85,25 @@ const SNAPPY: (&str, &str) = ("content-encoding", "snappy");
 
 async fn post(server: &Server, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     send(server.http, "POST", "/api/v1/write", headers, body).await
+}
+
+#[tokio::test]
+async fn over_a_tenants_quota_of_points_samples_may_come_again_and_spans_come() {
+    let server = Server::start(|config| config.limits.points = 10).await;
+    let sent = snappy(&request(64).encode_to_vec());
+    let answer = post(&server, &[PROTOBUF, SNAPPY], &sent).await;
+    assert_eq!(answer.status, 204, "the bucket was full");
+    let answer = post(&server, &[PROTOBUF, SNAPPY], &sent).await;
+    assert_eq!(answer.status, 503, "Prometheus drops what is answered 429");
+    assert!(answer.header("retry-after").is_some());
+    let told = String::from_utf8_lossy(&answer.body);
+    assert!(
+        told.contains("10 points a second (limits.points)"),
+        "{told}"
+    );
+    server.check_metric(r#"tracewell_refused_total{reason="quota"} 1"#);
+    let spans = send(server.http, "POST", "/v1/traces", &[PROTOBUF], &body(400)).await;
+    assert_eq!(spans.status, 200, "spans have a quota of their own");
 }
 
 #[tokio::test]

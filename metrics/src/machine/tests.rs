@@ -288,7 +288,10 @@ fn field(number: u8, bodies: &[&[u8]]) -> Vec<u8> {
 
 /// Each series of the head with its floats.
 fn told(machine: &PointsMachine) -> Vec<String> {
-    let head = machine.head().get(&Tenant::default_tenant()).expect("a head");
+    let head = machine
+        .head()
+        .get(&Tenant::default_tenant())
+        .expect("a head");
     let line = |id: crate::series::SeriesId| {
         let labels: Vec<String> = head
             .series()
@@ -306,12 +309,21 @@ fn told(machine: &PointsMachine) -> Vec<String> {
 #[test]
 fn series_of_remote_write_are_their_labels_whatever_bytes_they_came_with_before() {
     let label = |name: &str, value: &str| {
-        field(1, &[&field(1, &[name.as_bytes()]), &field(2, &[value.as_bytes()])])
+        field(
+            1,
+            &[
+                &field(1, &[name.as_bytes()]),
+                &field(2, &[value.as_bytes()]),
+            ],
+        )
     };
-    let sample = |value: f64, unix_ms: u8| {
-        field(2, &[&[0x09], &value.to_le_bytes(), &[0x10, unix_ms]])
-    };
-    let (up, a, b) = (label("__name__", "up"), label("job", "a"), label("job", "b"));
+    let sample =
+        |value: f64, unix_ms: u8| field(2, &[&[0x09], &value.to_le_bytes(), &[0x10, unix_ms]]);
+    let (up, a, b) = (
+        label("__name__", "up"),
+        label("job", "a"),
+        label("job", "b"),
+    );
     let mut machine = PointsMachine::new(OF, 1);
     for (offset, at) in [10u8, 20, 30].into_iter().enumerate() {
         let t = f64::from(at);
@@ -323,7 +335,12 @@ fn series_of_remote_write_are_their_labels_whatever_bytes_they_came_with_before(
             field(1, &[&up, &sample(t + 2.0, at), &b]),
             field(1, &[&up, &sample(t + 3.0, at), &sample(t + 4.0, at + 1)]),
         ];
-        let record = record(offset as u64, 30, Kind::RemoteWrite1, payload.concat().into());
+        let record = record(
+            offset as u64,
+            30,
+            Kind::RemoteWrite1,
+            payload.concat().into(),
+        );
         assert!(machine.apply(&record).expect("it goes on").is_none());
     }
     assert_eq!(
@@ -384,7 +401,11 @@ fn points_of_otlp_are_told_apart_by_resource_metric_kind_and_attributes() {
             is_monotonic: false,
         })
     };
-    let gauge = |points: Vec<NumberDataPoint>| metric::Data::Gauge(Gauge { data_points: points });
+    let gauge = |points: Vec<NumberDataPoint>| {
+        metric::Data::Gauge(Gauge {
+            data_points: points,
+        })
+    };
     let mut machine = PointsMachine::new(OF, 1);
     for (offset, at) in [10u64, 20].into_iter().enumerate() {
         let t = at as f64;
@@ -393,11 +414,17 @@ fn points_of_otlp_are_told_apart_by_resource_metric_kind_and_attributes() {
                 resource(
                     "a",
                     vec![
-                        metric("load", gauge(vec![point("0", t, at), point("1", t + 1.0, at)])),
+                        metric(
+                            "load",
+                            gauge(vec![point("0", t, at), point("1", t + 1.0, at)]),
+                        ),
                         metric("load", delta(vec![point("0", t + 2.0, at)])),
                     ],
                 ),
-                resource("b", vec![metric("load", gauge(vec![point("0", t + 3.0, at)]))]),
+                resource(
+                    "b",
+                    vec![metric("load", gauge(vec![point("0", t + 3.0, at)]))],
+                ),
             ],
         };
         let payload = request.encode_to_vec().into();
@@ -420,5 +447,9 @@ fn points_of_otlp_are_told_apart_by_resource_metric_kind_and_attributes() {
     let infos = lines.iter().filter(|line| line.contains("target_info"));
     let infos: Vec<&String> = infos.collect();
     assert_eq!(infos.len(), 2, "{lines:?}");
-    assert!(infos.iter().all(|line| line.contains("[(10, 1.0), (20, 1.0)]")));
+    assert!(
+        infos
+            .iter()
+            .all(|line| line.contains("[(10, 1.0), (20, 1.0)]"))
+    );
 }

@@ -12,6 +12,7 @@ mod limit;
 mod regroup;
 mod remote_write;
 mod rewrite;
+mod runs;
 mod view;
 mod walk;
 
@@ -21,6 +22,7 @@ pub use remote_write::{
     HistogramSide, Label, MetadataView, NativeHistogramView, SampleView, SeriesContent, SeriesView,
     SpanOfBuckets, WriteExemplarView, WriteRegroup, WriteView, WriteWalker,
 };
+pub use runs::{RunHash, RunMap};
 pub use view::{
     BucketsView, DataView, ExemplarView, ExpHistogramPointView, HistogramPointView, MetricView,
     Number, NumberPointView, NumbersView, PointsView, QuantileView, ResourceMetricsView,

@@ -123,6 +123,12 @@ impl<'a> Reader<'a> {
         extent.of(self.bytes)
     }
 
+    /// Goes on at `to`, behind what needs no look.
+    #[inline(always)]
+    pub(crate) fn skip_to(&mut self, to: u32) {
+        self.at = self.at.max(to as usize);
+    }
+
     /// All of the message from `start` to here.
     pub(crate) fn since(&self, start: u32) -> &'a [u8] {
         self.bytes.get(start as usize..self.at).unwrap_or_default()

@@ -53,6 +53,8 @@ pub(super) enum Role {
     OneOf,
     /// Attributes that become labels.
     Labels,
+    /// Labels that are the name of a series: none of them can be cut.
+    SeriesLabels,
     /// Attributes of what stands around points.
     Attributes,
     Exemplars,

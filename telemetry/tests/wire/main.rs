@@ -11,3 +11,4 @@ mod json;
 mod metrics;
 mod regroup;
 mod remote_write;
+mod warm;

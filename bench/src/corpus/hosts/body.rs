@@ -144,13 +144,19 @@ impl RemoteWrite {
         self.0.spots.len()
     }
 
-    /// The next scrape, compressed as senders do.
-    pub fn scrape(&mut self, unix_ms: i64) -> &[u8] {
+    /// The next scrape, as a record of the log has it.
+    pub fn plain_scrape(&mut self, unix_ms: i64) -> &[u8] {
         self.0.fill(unix_ms, |bytes, value_at, unix_ms| {
             let mut time = Vec::with_capacity(TIME_VARINT_BYTES);
             prost::encoding::encode_varint(unix_ms as u64, &mut time);
             bytes[value_at + 9..value_at + 9 + TIME_VARINT_BYTES].copy_from_slice(&time);
         });
+        &self.0.bytes
+    }
+
+    /// The next scrape, compressed as senders do.
+    pub fn scrape(&mut self, unix_ms: i64) -> &[u8] {
+        self.plain_scrape(unix_ms);
         let Template {
             bytes,
             compressor,

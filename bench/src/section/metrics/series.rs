@@ -1,7 +1,10 @@
 //! The store alone, in a process of its own: memory of an active series, and what a sample costs to fold, to seal and to merge.
 
+mod breakdown;
+
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics::block::BlockBuilder;
 use metrics::chunk::Effort;
 use metrics::fold::{Fold, Totals};
@@ -10,7 +13,7 @@ use metrics::row::Row;
 use metrics::series::SeriesId;
 
 use super::super::{Settings, in_own_process};
-use super::verdict;
+use super::{churn, verdict};
 use crate::corpus::hosts::{Fleet, Line, STEP_MS};
 use crate::cost::{memory, thread_cpu};
 use crate::rng::Rng;
@@ -34,6 +37,7 @@ const BYTES_MAX: f64 = 1.04;
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let n_series = settings.scaled(N_SERIES);
     in_own_process(&["active-series", &n_series.to_string()])?;
+    churn::run(settings)?;
     let n_scrapes = (settings.scaled(HOUR_SCRAPES as u64) as usize).max(HEAD_SCRAPES);
     hour(n_scrapes)
 }
@@ -94,15 +98,11 @@ fn fold(
     nth: usize,
     rng: &mut Rng,
 ) -> Duration {
-    let mut fold = Fold {
-        head,
-        totals,
-        caps: Caps {
-            series_max: usize::MAX,
-            metric_series_max: usize::MAX,
-        },
-        oldest_unix_ms: None,
+    let caps = Caps {
+        series_max: usize::MAX,
+        metric_series_max: usize::MAX,
     };
+    let mut fold = Fold::new(head, totals, caps, None);
     let values: Vec<f64> = lines.iter_mut().map(|line| line.source.next(rng)).collect();
     let jitter_ms = rng.below(20) as i64;
     let unix_ms = BEGIN_MS + nth as i64 * STEP_MS + jitter_ms;
@@ -158,6 +158,7 @@ fn hour(n_scrapes: usize) -> anyhow::Result<()> {
         &format!("{bytes:.2}"),
         "",
     ]);
+    let mut thorough = Bytes::new();
     for (effort, told) in [
         (Effort::Quick, "merged into one, quick"),
         (
@@ -166,16 +167,19 @@ fn hour(n_scrapes: usize) -> anyhow::Result<()> {
         ),
     ] {
         let before = thread_cpu();
-        let bytes = merged(&heads, effort)? as f64 / n_samples;
+        let body = merged(&heads, effort)?;
+        let bytes = body.len() as f64 / n_samples;
         let goal = verdict(bytes, BYTES_MAX, "B");
         let cpu = ns(thread_cpu() - before);
         let is_final = effort == Effort::Thorough;
         let goal = if is_final { goal } else { String::new() };
+        thorough = body;
         table.row([told.to_owned(), cpu, format!("{bytes:.2}"), goal]);
     }
     table.note("bytes: whole blocks, labels and index included; CPU of one thread");
     table.print()?;
-    Ok(())
+    let courses = hosts.iter().flatten().map(|line| line.source.course());
+    breakdown::print(&thorough, &heads, &courses.collect::<Vec<_>>())
 }
 
 fn sealed(head: &TenantHead) -> anyhow::Result<usize> {
@@ -187,10 +191,10 @@ fn sealed(head: &TenantHead) -> anyhow::Result<usize> {
 }
 
 /// All heads have the same series in the same order.
-fn merged(heads: &[TenantHead], effort: Effort) -> anyhow::Result<usize> {
+fn merged(heads: &[TenantHead], effort: Effort) -> anyhow::Result<Bytes> {
     let mut builder = BlockBuilder::new(effort);
     let Some(first) = heads.first() else {
-        return Ok(0);
+        return Ok(Bytes::new());
     };
     for id in first.series().sorted() {
         let mut row = Row::new(first.series().kind(id));
@@ -199,5 +203,5 @@ fn merged(heads: &[TenantHead], effort: Effort) -> anyhow::Result<usize> {
         }
         builder.push(first.series().labels(id), &row);
     }
-    Ok(builder.finish()?.body.len())
+    Ok(builder.finish()?.body)
 }

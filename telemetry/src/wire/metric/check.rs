@@ -9,6 +9,7 @@ use super::super::proto::{DEPTH_MAX, Reader};
 use super::super::schema::{Field, Kind, Message, Role};
 use super::super::walk::ValueWalk;
 use super::limit::MetricLimits;
+use super::runs::{KnownRuns, Note, Run};
 
 /// Most fields of a message in the tables.
 const FIELDS_MAX: usize = 16;
@@ -19,17 +20,20 @@ const FIXED64: u64 = 1;
 const DELIMITED: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// Checks `bytes` as a message.
+/// Checks `bytes` as a message. Runs of labels that `known` has notes of under the same limits are not looked at; others are noted.
 pub(super) fn check(
     bytes: &[u8],
     message: Message,
     limits: &MetricLimits,
     of_values: &WalkLimits,
+    known: &mut KnownRuns,
 ) -> Faulty<Marks> {
+    known.found.clear();
     let mut check = Check {
         limits,
         values: ValueWalk::new(of_values),
         marks: Marks::default(),
+        known,
     };
     check.message(Reader::new(bytes), DEPTH_MAX, message)?;
     check.marks.add(check.values.take_marks());
@@ -40,6 +44,7 @@ struct Check<'l> {
     limits: &'l MetricLimits,
     values: ValueWalk<'l>,
     marks: Marks,
+    known: &'l mut KnownRuns,
 }
 
 impl Check<'_> {
@@ -53,15 +58,15 @@ impl Check<'_> {
                 reader.skip(key, budget)?;
                 continue;
             };
+            if *n_met == 0 && matches!(field.role, Role::Labels | Role::SeriesLabels) {
+                *n_met = self.run(&mut reader, key, budget, field)?;
+                continue;
+            }
             let idx = *n_met;
             *n_met = n_met.saturating_add(1);
             match field.role {
-                Role::Labels | Role::Attributes => {
-                    is_wire(key, DELIMITED).at(field.name)?;
-                    self.values
-                        .attribute(&mut reader, budget)
-                        .at_item(field.name, idx)?;
-                    self.limit(idx, field.role);
+                Role::Labels | Role::SeriesLabels | Role::Attributes => {
+                    self.label(&mut reader, key, budget, field, idx)?;
                 }
                 Role::Exemplars | Role::Plain => {
                     self.field(&mut reader, key, budget, field, idx)?;
@@ -74,6 +79,65 @@ impl Check<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Checks the labels that lie side by side from the first one on, whose key was read. Returns how many there are.
+    fn run(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: u64,
+        budget: u32,
+        field: &Field,
+    ) -> Faulty<u32> {
+        let run = Run::ahead(*reader, key).filter(|_| is_wire(key, DELIMITED).is_ok());
+        let Some(run) = run else {
+            // what is wrong with it, the look at it tells
+            self.label(reader, key, budget, field, 0)?;
+            return Ok(1);
+        };
+        let note = self.known.get(run.hash);
+        if field.role == Role::SeriesLabels {
+            let identity = note.and_then(|note| note.identity);
+            self.known.push(Run { identity, ..run });
+        }
+        if note.is_some_and(|note| note.budget <= budget) {
+            reader.skip_to(run.extent.end);
+            return Ok(run.n_fields);
+        }
+        let before = (std::mem::take(&mut self.marks), self.values.take_marks());
+        for idx in 0..run.n_fields {
+            if idx > 0 {
+                reader.varint()?;
+            }
+            self.label(reader, key, budget, field, idx)?;
+        }
+        self.marks.add(self.values.take_marks());
+        if self.marks == Marks::default() {
+            let identity = None;
+            self.known.put(run.hash, Note { budget, identity });
+        }
+        self.marks.add(before.0);
+        self.marks.add(before.1);
+        Ok(run.n_fields)
+    }
+
+    /// Checks a label, whose key was read.
+    fn label(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: u64,
+        budget: u32,
+        field: &Field,
+        idx: u32,
+    ) -> Faulty<()> {
+        if field.role == Role::SeriesLabels {
+            return self.field(reader, key, budget, field, idx);
+        }
+        is_wire(key, DELIMITED).at(field.name)?;
+        let label = self.values.attribute(reader, budget);
+        label.at_item(field.name, idx)?;
+        self.limit(idx, field.role);
         Ok(())
     }
 
@@ -129,7 +193,7 @@ pub(super) fn n_max(role: Role, limits: &MetricLimits) -> u32 {
         Role::Labels => limits.labels_max,
         Role::Attributes => limits.attributes_max,
         Role::Exemplars => limits.exemplars_max,
-        Role::Plain | Role::OneOf => u32::MAX,
+        Role::SeriesLabels | Role::Plain | Role::OneOf => u32::MAX,
     }
 }
 

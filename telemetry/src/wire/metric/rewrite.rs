@@ -136,7 +136,7 @@ impl Rewrite<'_> {
     fn is_kept(&mut self, body: &[u8], role: Role, held: &mut Held<'_>) -> bool {
         let n_max = n_max(role, self.limits);
         match role {
-            Role::Plain | Role::OneOf => true,
+            Role::SeriesLabels | Role::Plain | Role::OneOf => true,
             Role::Labels | Role::Attributes => {
                 let is_kept = held.n_attributes < n_max && self.fits(body);
                 held.n_attributes += u32::from(is_kept);

@@ -110,6 +110,12 @@ impl<'a> ResourceMetricsView<'a> {
         attributes(self.bytes, self.head.body.unwrap_or_default(), 1)
     }
 
+    /// The bytes of the resource.
+    #[must_use]
+    pub fn resource_bytes(&self) -> &'a [u8] {
+        self.head.body.unwrap_or_default().of(self.bytes)
+    }
+
     #[must_use]
     pub fn dropped_attributes_count(&self) -> u32 {
         count(self.bytes, self.head.body.unwrap_or_default(), 2)

@@ -14,6 +14,7 @@ use super::identity::identity;
 use super::judge::{self, Judged};
 use super::limit::{MetricLimits, RejectedPoints};
 use super::rewrite;
+use super::runs::KnownRuns;
 use super::view::{MetricView, ResourceMetricsView, ScopeMetricsView};
 
 /// Buffers larger than this are not kept from walk to walk, in bytes.
@@ -24,6 +25,7 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 pub struct MetricsWalker {
     entries: Entries,
     rejected: RejectedPoints,
+    known: KnownRuns,
     /// The request written anew, where parts of it were over a limit or in pieces.
     rewritten: Vec<u8>,
 }
@@ -122,7 +124,8 @@ impl MetricsWalker {
             return Err(WalkError::TooLarge { n_bytes });
         }
         let of_values = limits.of_values();
-        let marks = check(bytes, METRICS_DATA, limits, &of_values)
+        self.known.hold_under(limits, false);
+        let marks = check(bytes, METRICS_DATA, limits, &of_values, &mut self.known)
             .map_err(|fault| Stop::from(fault).into_error(limits.items_max))?;
         let is_rewritten = marks.is_dirty() || marks.has(Marks::DEEP);
         if is_rewritten {
@@ -145,7 +148,7 @@ impl MetricsWalker {
         if u32::try_from(n_bytes).is_err() {
             return Err(WalkError::TooLarge { n_bytes });
         }
-        let checked = check(out, METRICS_DATA, limits, of_values);
+        let checked = check(out, METRICS_DATA, limits, of_values, &mut self.known);
         checked.map_err(|fault| Stop::from(fault).into_error(limits.items_max))?;
         Ok(())
     }

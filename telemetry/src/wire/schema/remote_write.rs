@@ -1,6 +1,6 @@
 //! The messages of Prometheus remote write 1.0 (`prometheus.WriteRequest`). Nobody writes them as JSON: what has one wire type has one kind here.
 
-use super::{Kind, Message, field};
+use super::{Kind, Message, Role, field, role};
 
 pub(in super::super) static WRITE_REQUEST: Message = &[
     field("timeseries", 1, Kind::Many(|| TIME_SERIES)),
@@ -8,7 +8,7 @@ pub(in super::super) static WRITE_REQUEST: Message = &[
 ];
 
 static TIME_SERIES: Message = &[
-    field("labels", 1, Kind::Many(|| LABEL)),
+    role("labels", 1, Kind::Many(|| LABEL), Role::SeriesLabels),
     field("samples", 2, Kind::Many(|| SAMPLE)),
     field("exemplars", 3, Kind::Many(|| EXEMPLAR)),
     field("histograms", 4, Kind::Many(|| HISTOGRAM)),

@@ -4,8 +4,10 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use super::super::super::proto::Extent;
 use super::super::limit::MetricLimits;
-use super::view::{EXEMPLARS, HISTOGRAMS, LABELS, SAMPLES};
-use super::view::{HistogramSide, Label, MetadataView, NativeHistogramView, SeriesView};
+use super::super::runs::Run;
+use super::view::{
+    HistogramSide, LABELS, Label, MetadataView, NativeHistogramView, SeriesContent, SeriesView,
+};
 
 /// Label that is the metric's name.
 const NAME: &str = "__name__";
@@ -34,10 +36,10 @@ pub(super) fn named(series: &SeriesView<'_>) -> String {
 /// What one pass over a series finds: most have nothing but labels and a sample, and are read once.
 #[derive(Debug, Default)]
 pub(super) struct Looked {
-    n_samples: u32,
-    n_exemplars: u32,
-    n_histograms: u32,
+    content: SeriesContent,
     n_labels: u32,
+    /// Its labels were judged before.
+    is_known: bool,
     /// What is wrong with the first label that cannot be used.
     flaw: Option<&'static str>,
     /// Length of the metric's name.
@@ -48,19 +50,23 @@ pub(super) struct Looked {
 
 impl Looked {
     pub(super) fn at(series: &SeriesView<'_>, limits: &MetricLimits) -> Self {
-        let mut looked = Self::default();
+        let mut looked = Self {
+            content: series.content(),
+            ..Self::default()
+        };
+        if let Some(identity) = series.run().and_then(|run| run.identity)
+            && looked.content.n_labels == 0
+        {
+            looked.identity = identity;
+            looked.is_known = true;
+            return looked;
+        }
         let mut last: &[u8] = &[];
         for (number, body) in series.bodies() {
-            match number {
-                LABELS if looked.flaw.is_none() => {
-                    let (name, value) = series.label_bytes(body);
-                    looked.label(name, value, last, limits);
-                    last = name;
-                }
-                SAMPLES => looked.n_samples = looked.n_samples.saturating_add(1),
-                EXEMPLARS => looked.n_exemplars = looked.n_exemplars.saturating_add(1),
-                HISTOGRAMS => looked.n_histograms = looked.n_histograms.saturating_add(1),
-                _ => {}
+            if number == LABELS && looked.flaw.is_none() {
+                let (name, value) = series.label_bytes(body);
+                looked.label(name, value, last, limits);
+                last = name;
             }
         }
         looked
@@ -68,7 +74,18 @@ impl Looked {
 
     /// Samples and histograms.
     pub(super) fn n_points(&self) -> u32 {
-        self.n_samples.saturating_add(self.n_histograms)
+        let SeriesContent {
+            n_samples,
+            n_histograms,
+            ..
+        } = self.content;
+        n_samples.saturating_add(n_histograms)
+    }
+
+    /// The run that all its labels are, if they were judged for the first time.
+    pub(super) fn judged_run(&self, series: &SeriesView<'_>) -> Option<Run> {
+        let is_whole = self.content.n_labels == 0;
+        series.run().filter(|_| is_whole && !self.is_known)
     }
 
     /// Hash of the labels, whatever their order. Empty ones are none.
@@ -113,15 +130,15 @@ fn label_hash(name: &[u8], value: &[u8]) -> u64 {
 
 pub(super) fn series(series: &SeriesView<'_>, looked: &Looked, limits: &MetricLimits) -> Judged {
     labels(series, looked, limits)?;
-    if looked.n_exemplars > limits.exemplars_max {
+    if looked.content.n_exemplars > limits.exemplars_max {
         return Err("more than 128 exemplars");
     }
-    if looked.n_exemplars > 0 {
+    if looked.content.n_exemplars > 0 {
         for exemplar in series.exemplars() {
             limited(exemplar.labels(), limits)?;
         }
     }
-    if looked.n_histograms == 0 {
+    if looked.content.n_histograms == 0 {
         return Ok(());
     }
     series
@@ -130,6 +147,9 @@ pub(super) fn series(series: &SeriesView<'_>, looked: &Looked, limits: &MetricLi
 }
 
 fn labels(series: &SeriesView<'_>, looked: &Looked, limits: &MetricLimits) -> Judged {
+    if looked.is_known {
+        return Ok(());
+    }
     if let Some(flaw) = looked.flaw {
         return Err(flaw);
     }

@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::super::proto::Extent;
 use super::super::fields::{Bodies, Fields, Wire};
+use super::super::runs::{Run, RunHash};
 use super::super::view::{NumbersView, zigzag, zigzag64};
 
 /// Field numbers of `TimeSeries`.
@@ -17,6 +18,8 @@ pub(super) const HISTOGRAMS: u64 = 4;
 pub struct SeriesView<'a> {
     bytes: &'a [u8],
     extent: Extent,
+    /// Labels that it begins with.
+    run: Option<Run>,
 }
 
 /// One `Label`.
@@ -32,6 +35,8 @@ pub struct SeriesContent {
     pub n_samples: u32,
     pub n_exemplars: u32,
     pub n_histograms: u32,
+    /// Labels behind those that it begins with.
+    pub n_labels: u32,
 }
 
 /// One `Sample`.
@@ -109,9 +114,62 @@ fn label(bytes: &[u8], extent: Extent) -> Label<'_> {
     label
 }
 
+fn bodies(bytes: &[u8], extent: Extent) -> impl Iterator<Item = (u64, Extent)> + use<'_> {
+    Fields::within(bytes, extent).filter_map(|field| match field.wire {
+        Wire::Body(body) => Some((field.number, body)),
+        _ => None,
+    })
+}
+
+impl SeriesContent {
+    fn count(&mut self, number: u64) {
+        let n = match number {
+            LABELS => &mut self.n_labels,
+            SAMPLES => &mut self.n_samples,
+            EXEMPLARS => &mut self.n_exemplars,
+            HISTOGRAMS => &mut self.n_histograms,
+            _ => return,
+        };
+        *n = n.saturating_add(1);
+    }
+}
+
 impl<'a> SeriesView<'a> {
-    pub(super) fn new(bytes: &'a [u8], extent: Extent) -> Self {
-        Self { bytes, extent }
+    pub(super) fn new(bytes: &'a [u8], extent: Extent, run: Option<Run>) -> Self {
+        Self { bytes, extent, run }
+    }
+
+    pub(super) fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    pub(super) fn run(&self) -> Option<Run> {
+        self.run
+    }
+
+    /// Hash of the bytes of the labels that it begins with. Where others come behind them, it says nothing of those.
+    #[must_use]
+    pub fn labels_hash(&self) -> Option<RunHash> {
+        self.run.map(|run| run.hash)
+    }
+
+    /// What lies behind the labels that it begins with.
+    fn rest(&self) -> Extent {
+        let start = self.run.map_or(self.extent.start, |run| run.extent.end);
+        Extent {
+            start,
+            end: self.extent.end,
+        }
+    }
+
+    /// What there is behind the labels that it begins with.
+    #[must_use]
+    pub fn content(&self) -> SeriesContent {
+        let mut content = SeriesContent::default();
+        for (number, _) in self.bodies_behind() {
+            content.count(number);
+        }
+        content
     }
 
     /// In the order they were sent.
@@ -121,7 +179,7 @@ impl<'a> SeriesView<'a> {
 
     pub fn samples(&self) -> impl Iterator<Item = SampleView> + use<'a> {
         let bytes = self.bytes;
-        Bodies::within(bytes, self.extent, SAMPLES).map(move |extent| {
+        Bodies::within(bytes, self.rest(), SAMPLES).map(move |extent| {
             let mut sample = SampleView::default();
             for field in Fields::within(bytes, extent) {
                 match (field.number, field.wire) {
@@ -136,37 +194,24 @@ impl<'a> SeriesView<'a> {
 
     pub fn exemplars(&self) -> impl Iterator<Item = WriteExemplarView<'a>> + use<'a> {
         let bytes = self.bytes;
-        let bodies = Bodies::within(bytes, self.extent, EXEMPLARS);
+        let bodies = Bodies::within(bytes, self.rest(), EXEMPLARS);
         bodies.map(move |extent| WriteExemplarView::read(bytes, extent))
     }
 
     pub fn histograms(&self) -> impl Iterator<Item = NativeHistogramView<'a>> + use<'a> {
         let bytes = self.bytes;
-        let bodies = Bodies::within(bytes, self.extent, HISTOGRAMS);
+        let bodies = Bodies::within(bytes, self.rest(), HISTOGRAMS);
         bodies.map(move |extent| NativeHistogramView::read(bytes, extent))
-    }
-
-    /// Adds its labels to `out`, in the order they were sent, and says what else there is: one pass over the series.
-    pub fn read(&self, out: &mut Vec<Label<'a>>) -> SeriesContent {
-        let mut content = SeriesContent::default();
-        for (number, body) in self.bodies() {
-            match number {
-                LABELS => out.push(label(self.bytes, body)),
-                SAMPLES => content.n_samples = content.n_samples.saturating_add(1),
-                EXEMPLARS => content.n_exemplars = content.n_exemplars.saturating_add(1),
-                HISTOGRAMS => content.n_histograms = content.n_histograms.saturating_add(1),
-                _ => {}
-            }
-        }
-        content
     }
 
     /// Its messages by the number of their field.
     pub(super) fn bodies(&self) -> impl Iterator<Item = (u64, Extent)> + use<'a> {
-        Fields::within(self.bytes, self.extent).filter_map(|field| match field.wire {
-            Wire::Body(body) => Some((field.number, body)),
-            _ => None,
-        })
+        bodies(self.bytes, self.extent)
+    }
+
+    /// Those that lie behind the labels that it begins with.
+    pub(super) fn bodies_behind(&self) -> impl Iterator<Item = (u64, Extent)> + use<'a> {
+        bodies(self.bytes, self.rest())
     }
 
     /// Name and value of a label, not looked at as text.

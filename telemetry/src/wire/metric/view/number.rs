@@ -32,6 +32,11 @@ pub struct NumberPointView<'a> {
     pub unix_ns: u64,
     pub value: Option<Number>,
     pub flags: u32,
+    /// From the first to the last attribute.
+    attributes_at: Extent,
+    /// Other fields lie between.
+    is_scattered: bool,
+    has_exemplars: bool,
 }
 
 /// One `Exemplar`.
@@ -54,6 +59,9 @@ impl<'a> ReadAt<'a> for NumberPointView<'a> {
             unix_ns: 0,
             value: None,
             flags: 0,
+            attributes_at: Extent::default(),
+            is_scattered: false,
+            has_exemplars: false,
         };
         for field in Fields::within(bytes, extent) {
             match (field.number, field.wire) {
@@ -64,6 +72,12 @@ impl<'a> ReadAt<'a> for NumberPointView<'a> {
                 }
                 (6, Wire::Fixed64(bits)) => point.value = Some(Number::Int(bits as i64)),
                 (8, Wire::Varint(flags)) => point.flags = flags as u32,
+                (7, Wire::Body(_)) => {
+                    let before = point.attributes_at;
+                    point.is_scattered |= before.end != 0 && before.end != field.extent.start;
+                    point.attributes_at = before.up_to(field.extent);
+                }
+                (5, Wire::Body(_)) => point.has_exemplars = true,
                 _ => {}
             }
         }
@@ -72,6 +86,17 @@ impl<'a> ReadAt<'a> for NumberPointView<'a> {
 }
 
 impl<'a> NumberPointView<'a> {
+    /// The bytes of all its attributes, if they lie side by side.
+    #[must_use]
+    pub fn attribute_bytes(&self) -> Option<&'a [u8]> {
+        (!self.is_scattered).then(|| self.attributes_at.of(self.bytes))
+    }
+
+    #[must_use]
+    pub fn has_exemplars(&self) -> bool {
+        self.has_exemplars
+    }
+
     #[must_use]
     pub fn attributes(&self) -> Attributes<'a> {
         attributes(self.bytes, self.extent, 7)
