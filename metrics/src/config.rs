@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use telemetry::semconv::label_of;
 
 use crate::control::Limits;
 
@@ -40,6 +41,8 @@ pub struct Config {
 pub struct RedConfig {
     /// Attributes of spans or their resources that become labels of series of spans; the sampler counts by them. Default none.
     pub dimensions: Vec<String>,
+    /// Attributes whose labels the names of other tools keep, beside their own. Default none.
+    pub view_dimensions: Vec<String>,
 }
 
 impl Default for Config {
@@ -58,11 +61,57 @@ impl Default for Config {
     }
 }
 
+/// Labels that the names of other tools keep at most.
+const VIEW_DIMENSIONS_MAX: usize = 8;
+/// Labels that they have of their own.
+const OF_VIEWS: [&str; 10] = [
+    "instance",
+    "job",
+    "le",
+    "metric_overflow",
+    "otel_metric_overflow",
+    "service",
+    "service_name",
+    "span_kind",
+    "span_name",
+    "status_code",
+];
+
+impl RedConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let n = self.view_dimensions.len();
+        if n > VIEW_DIMENSIONS_MAX {
+            return Err(ConfigError::ViewDimensions { n });
+        }
+        let is_taken = |name: &&String| {
+            let label = label_of(name);
+            label.is_empty() || label.starts_with("__") || OF_VIEWS.contains(&&*label)
+        };
+        match self.view_dimensions.iter().find(is_taken) {
+            Some(name) => Err(ConfigError::ViewDimension { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Labels that views keep.
+    #[must_use]
+    pub fn kept_labels(&self) -> Vec<String> {
+        self.view_dimensions
+            .iter()
+            .map(|name| label_of(name))
+            .collect()
+    }
+}
+
 /// What is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     #[error("{0} is 0")]
     Zero(&'static str),
+    #[error("red.view_dimensions: {n} names, over the limit of {VIEW_DIMENSIONS_MAX}")]
+    ViewDimensions { n: usize },
+    #[error("red.view_dimensions: {name:?} would be a label that these names have already")]
+    ViewDimension { name: String },
 }
 
 impl Config {
@@ -78,7 +127,7 @@ impl Config {
         ];
         match values.into_iter().find(|(_, is_zero)| *is_zero) {
             Some((name, _)) => Err(ConfigError::Zero(name)),
-            None => Ok(()),
+            None => self.red.check(),
         }
     }
 

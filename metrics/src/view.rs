@@ -9,7 +9,7 @@ mod names;
 
 use crate::labels::NAME;
 use crate::window::collapse;
-use crate::{Labels, MatchOp, Matcher, Points, SeriesData, Value, Window};
+use crate::{Labels, MatchOp, Matcher, Points, Samples, SeriesData, Value, Window};
 
 pub use names::VIEWS;
 
@@ -28,6 +28,8 @@ pub struct View {
 pub enum Part {
     /// As they are.
     Whole,
+    /// That an info series was there: samples of 1.
+    Seen,
     /// Observations of a histogram.
     Count,
     /// Their sum, in units of which a second has so many.
@@ -49,7 +51,16 @@ pub enum ViewLabels {
         pairs: &'static [(&'static str, &'static str)],
         overflow: &'static str,
     },
+    /// Those of an info series, the service and its instance as `job` and `instance` (OpenTelemetry, "Prometheus compatibility", resource attributes).
+    Target,
+    /// The host of an info series as Grafana knows it: `grafana_host_id`, and in `host_source` the attribute that says it.
+    Host,
 }
+
+/// Labels of which `job` and `instance` are made.
+const OF_TARGET: [&str; 3] = ["service_instance_id", "service_name", "service_namespace"];
+/// What says which host it is, the first that is there, and its label.
+const OF_HOST: [(&str, &str); 2] = [("k8s.node.name", "k8s_node_name"), ("host.id", "host_id")];
 
 /// The span name under which spans count whose own series is one too many.
 const OVERFLOW: &str = "__overflow__";
@@ -70,14 +81,14 @@ impl View {
 
     /// Matchers for its source: what can be said of the source's labels already.
     #[must_use]
-    pub fn source_matchers(&self, matchers: &[Matcher]) -> Vec<Matcher> {
+    pub fn source_matchers(&self, matchers: &[Matcher], kept: &[String]) -> Vec<Matcher> {
         let name = Matcher {
             name: NAME.to_owned(),
             op: MatchOp::Equal,
             value: self.source.to_owned(),
         };
         let of_source = matchers.iter().filter_map(|matcher| {
-            let name = self.source_label(&matcher.name)?;
+            let name = self.source_label(&matcher.name, kept)?;
             Some(Matcher {
                 name: name.to_owned(),
                 ..matcher.clone()
@@ -86,28 +97,78 @@ impl View {
         std::iter::once(name).chain(of_source).collect()
     }
 
-    fn source_label<'a>(&self, label: &'a str) -> Option<&'a str> {
+    fn source_label<'a>(&self, label: &'a str, kept: &[String]) -> Option<&'a str> {
         match self.labels {
             ViewLabels::All => (label != NAME && label != "le").then_some(label),
             ViewLabels::Renamed { pairs, .. } => {
                 let pair = pairs.iter().find(|(own, _)| *own == label);
-                pair.map(|(_, source)| *source)
+                let is_kept = kept.iter().any(|kept| kept == label);
+                pair.map(|(_, source)| *source).or(is_kept.then_some(label))
             }
+            ViewLabels::Target => {
+                let is_own = [NAME, "instance", "job"].contains(&label);
+                (!is_own && !OF_TARGET.contains(&label)).then_some(label)
+            }
+            ViewLabels::Host => None,
         }
     }
 
-    /// The labels that a series of the source has in this view, without `le`.
+    /// The labels that a series of the source has in this view, without `le`; none if it is not in it. Labels that are `kept` stand beside the view's own.
     #[must_use]
-    pub fn labels_of(&self, source: &Labels) -> Labels {
+    pub fn labels_of(&self, source: &Labels, kept: &[String]) -> Option<Labels> {
         match self.labels {
-            ViewLabels::All => source.with(NAME, self.name),
+            ViewLabels::All => Some(source.with(NAME, self.name)),
             ViewLabels::Renamed { pairs, overflow } => {
                 let own = pairs.iter().map(|(own, from)| (*own, source.get(from)));
                 let is_overflow = source.get("span_name") == OVERFLOW;
                 let mark = is_overflow.then_some((overflow, "true"));
-                Labels::new(own.chain(mark).chain([(NAME, self.name)]))
+                let kept = kept.iter().map(|label| (label.as_str(), source.get(label)));
+                let all = own.chain(mark).chain(kept);
+                Some(Labels::new(all.chain([(NAME, self.name)])))
+            }
+            ViewLabels::Target => {
+                let namespace = source.get("service_namespace");
+                let job = match (namespace, source.get("service_name")) {
+                    ("", name) => name.to_owned(),
+                    (namespace, name) => format!("{namespace}/{name}"),
+                };
+                let rest = source.filtered(|label| !OF_TARGET.contains(&label));
+                let rest = rest.with("instance", source.get("service_instance_id"));
+                Some(rest.with("job", &job).with(NAME, self.name))
+            }
+            ViewLabels::Host => {
+                let said = |(_, label): &&(&str, &str)| !source.get(label).is_empty();
+                let (attribute, label) = OF_HOST.iter().find(said)?;
+                let all = [
+                    ("grafana_host_id", source.get(label)),
+                    ("host_source", attribute),
+                    (NAME, self.name),
+                ];
+                Some(Labels::new(all))
             }
         }
+    }
+
+    /// The info series of this view that `matchers` mean: when any of its group was seen.
+    #[must_use]
+    pub fn show_seen(
+        &self,
+        labels: &Labels,
+        seen: impl IntoIterator<Item = Samples>,
+        matchers: &[Matcher],
+    ) -> Option<SeriesData> {
+        let mut floats: Vec<(i64, f64)> = seen.into_iter().flat_map(|one| one.floats).collect();
+        // of one time a mark of an end counts least
+        floats.sort_by_key(|(at, value)| (*at, value.is_nan()));
+        floats.dedup_by_key(|(at, _)| *at);
+        let is_meant = Matcher::all_match(matchers, labels) && !floats.is_empty();
+        is_meant.then(|| SeriesData {
+            labels: labels.clone(),
+            points: Points::Samples(Samples {
+                floats,
+                histograms: Vec::new(),
+            }),
+        })
     }
 
     /// The series of this view that `matchers` mean, of one group: its labels without `le`, and the windows of all series of the source that have them.
@@ -131,7 +192,7 @@ impl View {
 
     fn parts(&self, labels: Labels, windows: Vec<Window>) -> Vec<(Labels, Vec<Window>)> {
         match self.part {
-            Part::Whole => vec![(labels, windows)],
+            Part::Whole | Part::Seen => vec![(labels, windows)],
             Part::Count => vec![(labels, numbers(&windows, |h| h.count))],
             Part::Sum { per_second } => {
                 vec![(labels, numbers(&windows, |h| h.sum * per_second))]
@@ -150,8 +211,10 @@ impl View {
 
     /// Labels of what it shows of a series of its source.
     #[must_use]
-    pub fn shown_labels(&self, source: &Labels) -> Vec<Labels> {
-        let labels = self.labels_of(source);
+    pub fn shown_labels(&self, source: &Labels, kept: &[String]) -> Vec<Labels> {
+        let Some(labels) = self.labels_of(source, kept) else {
+            return Vec::new();
+        };
         let Part::Buckets { bounds, .. } = self.part else {
             return vec![labels];
         };

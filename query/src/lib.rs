@@ -44,6 +44,7 @@ struct Parts {
     promql: Engine,
     gate: Gate,
     config: Config,
+    map: service_map::Config,
     clock: Clock,
     metrics: Metrics,
     requests: api::request_id::Source,
@@ -53,6 +54,7 @@ impl Query {
     #[must_use]
     pub fn new(
         config: Config,
+        map: service_map::Config,
         store: TraceStore,
         series: MetricsStore,
         live: Arc<dyn Live>,
@@ -79,6 +81,7 @@ impl Query {
             series,
             gate,
             config,
+            map,
             clock,
             metrics,
             requests,

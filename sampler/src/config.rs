@@ -36,6 +36,9 @@ pub struct Config {
     /// Rules in order; the first whose `when` holds takes the trace. Default: traces with an error are kept, at most 500 a second; the rest at a rate
     /// of 500 a second.
     pub rules: Vec<RuleText>,
+    /// `metrics.red.dimensions`: attributes that become labels of series of spans. It is set there, and travels with the policy.
+    #[serde(skip)]
+    pub red_dimensions: Vec<String>,
     /// Rules that a tenant has instead.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<String, TenantText>,
@@ -66,6 +69,7 @@ impl Default for Config {
             partition_memory: PartitionMemory::Auto,
             unmatched: Unmatched::Keep,
             rules: default_rules(),
+            red_dimensions: Vec::new(),
             tenants: BTreeMap::new(),
         }
     }
@@ -123,6 +127,7 @@ impl Config {
             partition_memory,
             unmatched: self.unmatched,
             rules: self.rules.clone(),
+            red_dimensions: self.red_dimensions.clone(),
             tenants: self.tenants.clone(),
         };
         toml::to_string(&text).expect("a policy is plain tables, numbers and text")

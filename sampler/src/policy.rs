@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use telemetry::Tenant;
 
+use crate::red::{DimensionError, Dimensions};
 use text::{PolicyText, RuleText, Unmatched};
 use when::When;
 
@@ -39,6 +40,8 @@ pub struct Policy {
     pub revision: u64,
     pub text: Arc<str>,
     pub limits: Limits,
+    /// What spans are told apart by in their series, from the next epoch on.
+    pub dimensions: Arc<Dimensions>,
     rules: RuleList,
     tenants: BTreeMap<Tenant, RuleList>,
 }
@@ -116,6 +119,8 @@ pub enum PolicyError {
     Unreachable { name: String, before: String },
     #[error("rule {rule:?}: {told}")]
     Rule { rule: String, told: String },
+    #[error("metrics.red.dimensions: {0}")]
+    Dimension(#[from] DimensionError),
     #[error("{0:?} is no tenant")]
     Tenant(String),
     #[error("late_window ({late_window:?}) is less than twice decision_wait ({decision_wait:?})")]
@@ -157,6 +162,7 @@ impl Policy {
             revision,
             text: Arc::from(text),
             limits,
+            dimensions: Arc::new(Dimensions::of(&read.red_dimensions)?),
             rules,
             tenants,
         })

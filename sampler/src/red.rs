@@ -5,14 +5,16 @@
 //! spans and their records alone.
 
 mod delta;
+mod dimension;
 mod edge;
 mod exemplar;
 mod instance;
-mod name;
 mod resource;
 mod span;
 mod table;
 mod window;
+
+use std::sync::Arc;
 
 use service_map::edge::{Counted, Role, Unpaired};
 use telemetry::derived::TenantDelta;
@@ -26,6 +28,7 @@ use instance::InstanceTable;
 use resource::Resources;
 use span::{SpanCounts, SpanTable};
 
+pub use dimension::{DIMENSIONS_MAX, DimensionError, Dimensions};
 pub use exemplar::{EXEMPLARS_OF_SERIES_MAX, Exemplars, ExemplarsOfEpoch};
 
 /// Series of spans of one epoch that are counted by name; spans of further ones are counted under [`OVERFLOW`].
@@ -70,6 +73,8 @@ pub struct RedDeltas {
     pub n_overflowed: u64,
     /// Requests and unpaired ends that count under [`OVERFLOW`].
     pub n_edges_overflowed: u64,
+    /// What spans were told apart by.
+    pub dimensions: Arc<Dimensions>,
 }
 
 impl Red {
@@ -151,6 +156,7 @@ impl Red {
             n_skewed: self.n_skewed,
             n_overflowed: self.n_overflowed,
             n_edges_overflowed: self.n_edges_overflowed,
+            dimensions: self.spans.dimensions().clone(),
         }
     }
 
@@ -165,11 +171,20 @@ impl Red {
         delta::by_tenant(series)
     }
 
-    /// Ends the epoch.
-    pub fn take(&mut self) -> RedDeltas {
+    /// Ends the epoch. In the next one spans are told apart by these dimensions too.
+    pub fn take(&mut self, next: Arc<Dimensions>) -> RedDeltas {
         let deltas = self.deltas();
-        *self = Self::default();
+        *self = Self::by(next);
         deltas
+    }
+
+    /// An epoch that begins, in which spans are told apart by these dimensions too.
+    #[must_use]
+    pub fn by(dimensions: Arc<Dimensions>) -> Self {
+        Self {
+            spans: SpanTable::by(dimensions),
+            ..Self::default()
+        }
     }
 }
 

@@ -111,6 +111,7 @@ impl App {
         );
         let query = query::Query::new(
             config.query.clone(),
+            config.service_map.clone(),
             store.clone(),
             metrics.store(),
             live.shared(),

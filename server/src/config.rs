@@ -24,8 +24,19 @@ pub(crate) struct Config {
     pub(crate) sampler: sampler::Config,
     pub(crate) trace_store: trace_store::Config,
     pub(crate) metrics: metrics::Config,
+    pub(crate) service_map: service_map::Config,
     pub(crate) query: query::Config,
     pub(crate) agent: agent::Config,
+}
+
+impl Config {
+    /// `[sampler]` with what `[metrics]` says of the series that it counts.
+    pub(crate) fn sampler(&self) -> sampler::Config {
+        sampler::Config {
+            red_dimensions: self.metrics.red.dimensions.clone(),
+            ..self.sampler.clone()
+        }
+    }
 }
 
 /// `[server]`: the process itself.
@@ -158,9 +169,10 @@ impl Layered {
         let mistakes = too_small.map(|wrong| self.mistake(wrong.key, &wrong.why));
         let agent = agent::Agent::new(config.agent.clone(), telemetry::Clock::host());
         mistakes
-            .chain(wrong_section("sampler", config.sampler.check()))
+            .chain(wrong_section("sampler", config.sampler().check()))
             .chain(wrong_section("trace_store", config.trace_store.check()))
             .chain(wrong_section("metrics", config.metrics.check()))
+            .chain(wrong_section("service_map", config.service_map.check()))
             .chain(wrong_section("agent", agent))
             .collect()
     }

@@ -11,11 +11,12 @@ pub mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::DiGraph;
 
 pub use petgraph::Direction;
+pub use petgraph::graph::NodeIndex;
 
-use crate::entity::{Entity, Kind};
+use crate::entity::{Entity, Kind, Named};
 use measure::Measure;
 use rows::{EdgeRow, ServiceRow};
 use state::{Verdict, judge};
@@ -32,6 +33,10 @@ pub struct Node {
     pub entity: Entity,
     /// `service.namespace`; empty if it has none.
     pub namespace: String,
+    /// Whose it is; empty if nothing says.
+    pub team: String,
+    /// Environments in which it ran; none if only others tell of it.
+    pub environments: BTreeSet<String>,
     /// The host that runs most of it; empty if nothing says.
     pub host: String,
     /// Only its callers say that it is there.
@@ -110,9 +115,32 @@ impl Graph {
         self.index.get(entity).copied()
     }
 
+    /// The first of several names that is there.
+    #[must_use]
+    pub fn find_named(&self, named: &Named) -> Option<NodeIndex> {
+        named.0.iter().find_map(|entity| self.find(entity))
+    }
+
     #[must_use]
     pub fn node(&self, at: NodeIndex) -> Option<&Node> {
         self.inner.node_weight(at)
+    }
+
+    /// Whom a node calls, or who calls it, with those calls.
+    pub fn neighbours(
+        &self,
+        at: NodeIndex,
+        direction: Direction,
+    ) -> impl Iterator<Item = (&Node, &Edge)> {
+        use petgraph::visit::EdgeRef;
+        let edges = self.inner.edges_directed(at, direction);
+        edges.filter_map(move |edge| {
+            let other = match direction {
+                Direction::Outgoing => edge.target(),
+                Direction::Incoming => edge.source(),
+            };
+            Some((self.node(other)?, edge.weight()))
+        })
     }
 
     /// What was counted of the calls of one entity to another, if there were any.
@@ -280,6 +308,8 @@ impl NodeParts {
             is_deployed: row.is_deployed(),
             host: row.main_host().unwrap_or_default().to_owned(),
             namespace: row.namespace,
+            team: row.team,
+            environments: row.environments,
             verdict: judge(&now, &base),
             now,
             base,

@@ -4,9 +4,12 @@
 //! or order of a hash map in here.
 
 pub mod communities;
+mod config;
 pub mod diff;
 pub mod edge;
 pub mod entity;
 pub mod graph;
 pub mod layout;
 pub mod reach;
+
+pub use config::{Config, ConfigError};

@@ -29,19 +29,23 @@ pub enum EntityKind {
     Database,
     Queue,
     External,
+    /// Whoever calls from outside.
+    User,
 }
 
-/// Every kind with its word and how many parts an id of it has at least and at most.
-const KINDS: [(EntityKind, &str, usize, usize); 9] = [
-    (EntityKind::Service, "service", 3, 3),
+/// Every kind with its word and how many parts an id of it has: the one or the other number. One part alone, of a service, database or queue, is the name
+/// by which the map knows it: whatever of that name there is.
+const KINDS: [(EntityKind, &str, usize, usize); 10] = [
+    (EntityKind::Service, "service", 1, 3),
     (EntityKind::Instance, "instance", 4, 4),
     (EntityKind::Process, "process", 2, 3),
     (EntityKind::Container, "container", 1, 1),
     (EntityKind::Pod, "pod", 1, 3),
     (EntityKind::Host, "host", 1, 2),
-    (EntityKind::Database, "db", 3, 3),
-    (EntityKind::Queue, "queue", 3, 3),
+    (EntityKind::Database, "db", 1, 3),
+    (EntityKind::Queue, "queue", 1, 3),
     (EntityKind::External, "external", 1, 1),
+    (EntityKind::User, "user", 1, 1),
 ];
 
 impl EntityKind {
@@ -72,14 +76,26 @@ pub enum ParseEntityError {
     NoKind,
     #[error("there is no kind of entity {0:?}; there are {words}", words = words())]
     UnknownKind(String),
-    #[error("an id of kind {kind} has {expected} parts between slashes, this has {found}")]
+    #[error(
+        "an id of kind {kind} has {} parts between slashes, this has {found}",
+        either(*.fewer, *.more)
+    )]
     Parts {
         kind: &'static str,
-        expected: usize,
+        fewer: usize,
+        more: usize,
         found: usize,
     },
     #[error("a part of the id is not percent-encoded UTF-8")]
     Encoding,
+}
+
+fn either(fewer: usize, more: usize) -> String {
+    if fewer == more {
+        fewer.to_string()
+    } else {
+        format!("{fewer} or {more}")
+    }
 }
 
 fn words() -> String {
@@ -97,6 +113,12 @@ impl EntityId {
     #[must_use]
     pub fn service(environment: &str, namespace: &str, name: &str) -> Self {
         Self::new(EntityKind::Service, [environment, namespace, name])
+    }
+
+    /// Whatever of a kind has this name: nodes of the map are known by no more.
+    #[must_use]
+    pub fn named(kind: EntityKind, name: &str) -> Self {
+        Self::new(kind, [name])
     }
 
     /// A container by its id, in whatever case.
@@ -173,7 +195,7 @@ impl FromStr for EntityId {
         }
         let (word, key) = text.split_once(':').ok_or(ParseEntityError::NoKind)?;
         let known = KINDS.iter().find(|(_, known, ..)| *known == word);
-        let (kind, word, parts_min, parts_max) =
+        let (kind, word, fewer, more) =
             known.ok_or_else(|| ParseEntityError::UnknownKind(word.chars().take(40).collect()))?;
         let is_process = *kind == EntityKind::Process;
         let parts: Option<Vec<String>> = key
@@ -181,10 +203,11 @@ impl FromStr for EntityId {
             .map(decoded)
             .collect();
         let parts = parts.ok_or(ParseEntityError::Encoding)?;
-        if !(*parts_min..=*parts_max).contains(&parts.len()) {
+        if ![fewer, more].contains(&&parts.len()) {
             return Err(ParseEntityError::Parts {
                 kind: word,
-                expected: *parts_min,
+                fewer: *fewer,
+                more: *more,
                 found: parts.len(),
             });
         }

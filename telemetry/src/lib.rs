@@ -11,6 +11,7 @@ pub mod id;
 pub mod partition;
 pub mod semconv;
 pub mod signals;
+pub mod span_name;
 pub mod tenant;
 pub mod time;
 pub mod units;

@@ -9,6 +9,9 @@ pub const UNKNOWN_SERVICE: &str = "unknown_service";
 pub const SERVICE_NAMESPACE: &str = "service.namespace";
 /// Version of a service.
 pub const SERVICE_VERSION: &str = "service.version";
+/// Who owns a service; there is no name for it in the conventions, these two are what people write.
+pub const TEAM: &str = "team";
+pub const SERVICE_OWNER: &str = "service.owner";
 /// Id of one instance of a service.
 pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 /// Environment that something is deployed in.
@@ -90,6 +93,10 @@ pub const HTTP_URL: &str = "http.url";
 pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 /// The same as conventions before 1.21 call it.
 pub const HTTP_STATUS_CODE: &str = "http.status_code";
+/// Class of the error that an operation ended with.
+pub const ERROR_TYPE: &str = "error.type";
+/// Status code of an answer over gRPC.
+pub const RPC_GRPC_STATUS_CODE: &str = "rpc.grpc.status_code";
 /// Database, or schema, or index, within a server.
 pub const DB_NAMESPACE: &str = "db.namespace";
 /// The same as conventions before 1.26 call it.
@@ -105,6 +112,12 @@ pub const MESSAGING_DESTINATION_TEMPLATE: &str = "messaging.destination.template
 /// Name of a queue or topic, as conventions before 1.20 call it.
 pub const MESSAGING_DESTINATION: &str = "messaging.destination";
 
+/// Name of the event that tells of an exception.
+pub const EXCEPTION: &str = "exception";
+/// Class of an exception.
+pub const EXCEPTION_TYPE: &str = "exception.type";
+/// What an exception says.
+pub const EXCEPTION_MESSAGE: &str = "exception.message";
 /// Stack trace of an exception event.
 pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
 /// Text of a database query.
@@ -114,3 +127,13 @@ pub const DB_STATEMENT: &str = "db.statement";
 
 /// Ours: keys of the attributes, and names of the fields, that were cut to a limit. An array of texts.
 pub const TRACEWELL_TRUNCATED: &str = "tracewell.truncated";
+
+/// The label that an attribute becomes: `http.route` as `http_route`.
+#[must_use]
+pub fn label_of(attribute: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let plain = attribute.chars().map(|c| if is_plain(c) { c } else { '_' });
+    let starts_with_digit = attribute.starts_with(|c: char| c.is_ascii_digit());
+    let before = if starts_with_digit { "key_" } else { "" };
+    before.chars().chain(plain).collect()
+}

@@ -7,7 +7,7 @@ use telemetry::Tenant;
 use super::each::slices;
 use super::plan::Check;
 use super::{Ranges, Selection};
-use crate::view::View;
+use crate::view::{Part, View};
 use crate::{Labels, Matcher, MetricsStore, Points, SelectError, SeriesData, Window};
 
 /// Bytes of a label of a group, with its text.
@@ -29,16 +29,18 @@ impl Shown {
         check: Check<'_, E>,
     ) -> Result<Vec<Self>, E> {
         let mut shown = Vec::new();
+        let kept = of.0.config().red.kept_labels();
         for view in View::wanted(matchers) {
-            let source = view.source_matchers(matchers);
+            let source = view.source_matchers(matchers, &kept);
             let source = Selection::plan_stored(of, &source, ranges, check)?;
             if source.series.is_empty() {
                 continue;
             }
             let mut groups: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
             for (idx, series) in source.series.iter().enumerate() {
-                let labels = view.labels_of(&series.labels);
-                groups.entry(labels).or_default().push(idx);
+                if let Some(labels) = view.labels_of(&series.labels, &kept) {
+                    groups.entry(labels).or_default().push(idx);
+                }
             }
             shown.push(Self {
                 view,
@@ -75,11 +77,18 @@ impl Shown {
             let mut read = self.source.read(&members)?.into_iter();
             for (labels, members) in groups {
                 let of_group = read.by_ref().take(members.len()).flatten();
-                let windows = of_group.filter_map(|points| match points {
-                    Points::Windows(windows) => Some(windows),
-                    Points::Samples(_) => None,
-                });
-                let windows: Vec<Window> = windows.flatten().collect();
+                let (mut windows, mut samples) = (Vec::<Window>::new(), Vec::new());
+                for points in of_group {
+                    match points {
+                        Points::Windows(more) => windows.extend(more),
+                        Points::Samples(more) => samples.push(more),
+                    }
+                }
+                if matches!(self.view.part, Part::Seen) {
+                    let seen = self.view.show_seen(labels, samples, &self.matchers);
+                    seen.map_or(Ok(()), &mut *take)?;
+                    continue;
+                }
                 for series in self.view.show(labels, windows, &self.matchers) {
                     take(series)?;
                 }

@@ -37,12 +37,16 @@ impl MetricsStore {
     ) -> Result<Vec<SeriesExemplars>, SelectError> {
         let range = (from_unix_ms, to_unix_ms);
         let mut found = self.stored_exemplars(tenant, matchers, range).await?;
+        let kept = self.config().red.kept_labels();
         for view in View::wanted(matchers) {
-            let source = view.source_matchers(matchers);
+            let source = view.source_matchers(matchers, &kept);
             let of_source = self.stored_exemplars(tenant, &source, range).await?;
             for (labels, exemplars) in of_source {
                 for exemplar in exemplars {
-                    let (labels, value) = view.exemplar(&labels, exemplar.value);
+                    let shown = view.exemplar(&labels, exemplar.value, &kept);
+                    let Some((labels, value)) = shown else {
+                        continue;
+                    };
                     if Matcher::all_match(matchers, &labels) {
                         let shown = Exemplar { value, ..exemplar };
                         found.entry(labels).or_default().push(shown);

@@ -121,10 +121,12 @@ impl MetricsStore {
         range: (i64, i64),
     ) -> Result<Vec<Labels>, SelectError> {
         let mut all = Vec::new();
+        let kept = self.config().red.kept_labels();
         for view in View::wanted(matchers) {
-            let source = view.source_matchers(matchers);
+            let source = view.source_matchers(matchers, &kept);
             let source = self.stored_series(tenant, &source, range).await?;
-            let shown = source.iter().flat_map(|labels| view.shown_labels(labels));
+            let shown = source.iter();
+            let shown = shown.flat_map(|labels| view.shown_labels(labels, &kept));
             all.extend(shown.filter(|labels| Matcher::all_match(matchers, labels)));
         }
         Ok(all)

@@ -6,10 +6,10 @@ use crate::Labels;
 impl View {
     /// The series of this view to which an observation of its source belongs, and the observation in the view's unit.
     #[must_use]
-    pub fn exemplar(&self, source: &Labels, value: f64) -> (Labels, f64) {
-        let labels = self.labels_of(source);
-        match self.part {
-            Part::Whole | Part::Count => (labels, value),
+    pub fn exemplar(&self, source: &Labels, value: f64, kept: &[String]) -> Option<(Labels, f64)> {
+        let labels = self.labels_of(source, kept)?;
+        Some(match self.part {
+            Part::Whole | Part::Count | Part::Seen => (labels, value),
             Part::Sum { per_second } => (labels, value * per_second),
             Part::Buckets { bounds, per_second } => {
                 let value = value * per_second;
@@ -17,7 +17,7 @@ impl View {
                 let le = bound.map_or_else(|| "+Inf".to_owned(), |bound| classic::text(*bound));
                 (labels.with("le", &le), value)
             }
-        }
+        })
     }
 }
 
@@ -30,7 +30,7 @@ mod tests {
     fn check(name: &str, value_s: f64, (le, value): (&str, f64)) {
         let view = VIEWS.iter().find(|view| view.name == name).expect(name);
         let source = Labels::new([("__name__", view.source), ("service_name", "shop")]);
-        let (labels, found) = view.exemplar(&source, value_s);
+        let (labels, found) = view.exemplar(&source, value_s, &[]).expect("it is shown");
         assert_eq!((labels.name(), labels.get("le")), (name, le));
         assert!((found - value).abs() < 1e-9, "{name}: {found}");
     }

@@ -3,6 +3,7 @@
 use super::{Part, View, ViewLabels};
 
 const SPANS: &str = "tracewell_span_duration_seconds";
+const INSTANCES: &str = "service_instance_info";
 const SIZES: &str = "tracewell_span_size_bytes_total";
 
 /// Grafana Tempo's metrics generator.
@@ -134,6 +135,14 @@ pub const VIEWS: &[View] = &[
         sum(SECONDS),
         COLLECTOR,
     ),
+    view("target_info", INSTANCES, Part::Seen, ViewLabels::Target),
+    view(
+        "traces_target_info",
+        INSTANCES,
+        Part::Seen,
+        ViewLabels::Target,
+    ),
+    view("traces_host_info", INSTANCES, Part::Seen, ViewLabels::Host),
     edge(
         "traces_service_graph_request_server_seconds_bucket",
         SERVER,

@@ -52,7 +52,8 @@ fn grouped(view: &View, matchers: &[Matcher], source: &[SeriesData]) -> Vec<Seri
         let Points::Windows(windows) = &series.points else {
             continue;
         };
-        let group = groups.entry(view.labels_of(&series.labels));
+        let labels = view.labels_of(&series.labels, &[]).expect("it is shown");
+        let group = groups.entry(labels);
         group.or_default().extend(windows.iter().cloned());
     }
     let shown = |(labels, windows)| view.show(&labels, windows, matchers);
@@ -115,7 +116,7 @@ fn labels_that_a_view_lacks_are_added_up() {
         panic!("one view");
     };
     let names: Vec<String> = view
-        .source_matchers(&matchers)
+        .source_matchers(&matchers, &[])
         .into_iter()
         .map(|m| format!("{}={}", m.name, m.value))
         .collect();
@@ -177,4 +178,74 @@ fn only_a_selector_that_says_something_of_the_name_means_views() {
         _ => true,
     });
     assert!(bounds_ascend);
+}
+
+#[test]
+fn labels_that_are_kept_stand_beside_those_of_the_tools() {
+    let kept = ["service_version".to_owned(), "http_route".to_owned()];
+    let view = VIEWS
+        .iter()
+        .find(|view| view.name == "traces_span_metrics_calls_total")
+        .expect("a view");
+    let labels = view.labels_of(&source("get", "2", 1.0).labels, &kept);
+    let labels = labels.expect("it is shown");
+    assert_eq!(
+        (labels.get("service_version"), labels.get("http_route")),
+        ("2", "")
+    );
+    let matchers = [matcher("service_version", "2"), matcher("other", "x")];
+    let asked = view.source_matchers(&matchers, &kept);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[test]
+fn info_series_are_targets_and_hosts() {
+    let of = |pairs: &[(&str, &str)]| {
+        let own = [(NAME, "service_instance_info")];
+        Labels::new(own.iter().chain(pairs).copied())
+    };
+    #[track_caller]
+    fn check(name: &str, source: &Labels, expected: Option<&str>) {
+        let view = VIEWS.iter().find(|view| view.name == name).expect("a view");
+        let labels = view.labels_of(source, &[]).map(|labels| {
+            let pairs = labels.iter().filter(|(name, _)| *name != NAME);
+            let pairs: Vec<String> = pairs
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            pairs.join(" ")
+        });
+        assert_eq!(labels.as_deref(), expected, "{name} {source:?}");
+    }
+    let shop = of(&[
+        ("service_name", "cart"),
+        ("service_namespace", "shop"),
+        ("service_instance_id", "c1"),
+        ("host_id", "h"),
+        ("k8s_node_name", "n"),
+    ]);
+    let target = "host_id=h instance=c1 job=shop/cart k8s_node_name=n";
+    check("target_info", &shop, Some(target));
+    check("traces_target_info", &shop, Some(target));
+    let node = "grafana_host_id=n host_source=k8s.node.name";
+    check("traces_host_info", &shop, Some(node));
+    let alone = of(&[("service_name", "cart"), ("host_id", "h")]);
+    check("target_info", &alone, Some("host_id=h job=cart"));
+    let host = "grafana_host_id=h host_source=host.id";
+    check("traces_host_info", &alone, Some(host));
+    check("traces_host_info", &of(&[("service_name", "cart")]), None);
+    // instances on one host are one series of it
+    let view = VIEWS
+        .iter()
+        .find(|view| view.name == "traces_host_info")
+        .expect("a view");
+    let samples = |times: &[i64]| Samples {
+        floats: times.iter().map(|at| (*at, 1.0)).collect(),
+        histograms: Vec::new(),
+    };
+    let labels = view.labels_of(&shop, &[]).expect("a host");
+    let seen = [samples(&[10, 30]), samples(&[10, 20])];
+    let shown = view.show_seen(&labels, seen, &[]).expect("it was seen");
+    assert_eq!(shown.points, Points::Samples(samples(&[10, 20, 30])));
+    let other = [matcher("host_source", "host.id")];
+    assert_eq!(view.show_seen(&labels, [samples(&[10])], &other), None);
 }

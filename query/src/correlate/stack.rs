@@ -42,6 +42,19 @@ pub(crate) struct Stack {
     pub(crate) is_cut: bool,
 }
 
+impl Stack {
+    /// An entity of which nothing is known but that it is there.
+    pub(crate) fn of(entity: &EntityId) -> Self {
+        Self {
+            entity: entity.clone(),
+            labels: BTreeMap::new(),
+            relations: Vec::new(),
+            signals: Vec::new(),
+            is_cut: false,
+        }
+    }
+}
+
 /// Everything that is known of an entity in (from, to] unix ms; its signals too, if they are wanted.
 pub(crate) async fn stack(
     store: &MetricsStore,

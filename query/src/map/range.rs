@@ -1,6 +1,8 @@
 //! Ranges of time that counts are added up over. Counts come in windows of 10 s; a window belongs to the range that it begins in, so neighbouring ranges
 //! share nothing and a range up to now has the window that is still open.
 
+use telemetry::RecordTime;
+
 use crate::read::parameters::{Parameters, check_range};
 use crate::read::time;
 use crate::refusal::Refusal;
@@ -25,7 +27,23 @@ pub(crate) struct Range {
     pub(crate) to_ms: i64,
 }
 
+/// Moment up to which a range can tell of anything: it is not over yet, or a window that began in it is not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Until(i64);
+
+impl Until {
+    /// A moment that windows tell, which end up to 10 s after what they count, as text.
+    pub(crate) fn text(self, unix_ms: i64) -> String {
+        let unix_ms = unix_ms.min(self.0);
+        time::rfc3339(RecordTime { unix_ms })
+    }
+}
+
 impl Range {
+    pub(crate) fn until(self, now: RecordTime) -> Until {
+        Until(self.to_ms.min(now.unix_ms))
+    }
+
     /// `at`, else `from` and `to`, else the 5 min before now.
     pub(crate) fn of_map(parameters: &Parameters, now_unix_ns: u64) -> Result<Self, Refusal> {
         let has_range = ["from", "to"]
@@ -160,6 +178,23 @@ mod tests {
         check("from=2&to=1", Err("after its end"));
         check("from=2&to=2", Err("empty"));
         check("from=0&to=99999999999", Err("744"));
+    }
+
+    #[test]
+    fn nothing_is_seen_in_the_future() {
+        let range = Range {
+            from_ms: 0,
+            to_ms: 7_000,
+        };
+        for (now_ms, seen_ms, told_ms) in [
+            (100_000, 10_000, 7_000),
+            (5_000, 10_000, 5_000),
+            (100_000, 3_000, 3_000),
+        ] {
+            let until = range.until(RecordTime { unix_ms: now_ms });
+            let told = time::rfc3339(RecordTime { unix_ms: told_ms });
+            assert_eq!(until.text(seen_ms), told);
+        }
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn service_row(name: &str, now: &ServiceTally, base: &Tally) -> ServiceRow {
     ServiceRow {
         name: name.to_owned(),
         namespace: now.namespace.clone(),
+        team: now.team.clone(),
         environments: now.environments.clone(),
         versions: now.versions.clone(),
         versions_before: base.map(|base| base.versions.clone()).unwrap_or_default(),

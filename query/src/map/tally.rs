@@ -20,6 +20,8 @@ use crate::work::off_thread;
 pub(crate) const INSTANCE_SECONDS: &str = "tracewell_instance_duration_seconds";
 /// What an instance is and runs on.
 pub(crate) const INSTANCE_INFO: &str = "service_instance_info";
+/// What says whose a service is, the first that is there (`team`, else `service.owner` of its resource).
+const TEAM_LABELS: [&str; 2] = ["team", "service_owner"];
 /// Bytes of one entry, about: names, and two histograms of a few buckets.
 const ENTRY_BYTES: usize = 1_500;
 /// The status of spans that failed.
@@ -44,6 +46,8 @@ pub(crate) struct EdgeTally {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceTally {
     pub(crate) namespace: String,
+    /// Who owns it, as its resources say.
+    pub(crate) team: String,
     pub(crate) environments: BTreeSet<String>,
     pub(crate) versions: BTreeSet<String>,
     pub(crate) instances: BTreeSet<String>,
@@ -285,6 +289,7 @@ fn service_of<'a>(tally: &'a mut Tally, name: &str) -> &'a mut ServiceTally {
 impl ServiceTally {
     fn add(&mut self, other: Self) {
         self.namespace = std::mem::take(&mut self.namespace).max(other.namespace);
+        self.team = std::mem::take(&mut self.team).max(other.team);
         self.environments.extend(other.environments);
         self.versions.extend(other.versions);
         self.instances.extend(other.instances);
@@ -313,8 +318,15 @@ impl ServiceTally {
                 .or_default()
                 .insert(instance.to_owned());
         }
-        if self.namespace.as_str() < namespace {
-            self.namespace = namespace.to_owned();
+        let team = TEAM_LABELS.iter().map(|label| labels.get(label));
+        let team = team.into_iter().find(|team| !team.is_empty());
+        for (known, said) in [
+            (&mut self.namespace, namespace),
+            (&mut self.team, team.unwrap_or_default()),
+        ] {
+            if known.as_str() < said {
+                *known = said.to_owned();
+            }
         }
     }
 }

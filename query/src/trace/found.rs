@@ -69,6 +69,20 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// Those of two parts of one answer.
+    pub(crate) fn join(&mut self, other: &Self) {
+        let new = other
+            .partial
+            .iter()
+            .filter(|why| !self.partial.contains(why));
+        let new: Vec<&'static str> = new.copied().collect();
+        self.partial.extend(new);
+        self.complete_to = match (self.complete_to, other.complete_to) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
     /// Notes that something was left out because it is too much, if that is so.
     pub(crate) fn limited(&mut self, is_limited: bool) {
         if is_limited && !self.partial.contains(&"limit") {

@@ -348,7 +348,7 @@ async fn an_entity_tells_what_runs_on_what() {
     for (path, status, code) in [
         (format!("{base}/host:nobody?{range}"), 404, "TW3002"),
         (format!("{base}/disk:x?{range}"), 400, "TW3001"),
-        (format!("{base}/db:postgresql/x:1/y/stack"), 400, "TW3001"),
+        (format!("{base}/db:postgresql/x:1/y/stack"), 404, "TW3002"),
         (format!("{base}/host:h1?from=2&to=1"), 400, "TW3001"),
         ("/api/tracewell/v1/traces/9/infra".to_owned(), 404, "TW3002"),
         (

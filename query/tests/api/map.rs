@@ -1,6 +1,7 @@
 //! The map, the services and Jaeger's dependencies, over what samplers tell the metrics.
 
 mod derived;
+mod evidence;
 mod large;
 mod services;
 
@@ -54,6 +55,7 @@ pub(crate) async fn shop() -> Served {
         ("service_namespace", "shop"),
         ("deployment_environment", "prod"),
         ("host_name", "h1"),
+        ("team", "buy"),
     ];
     now.requests("cart/c1", BEGIN_MS, (60, 30), 0.1, &facts);
     now.requests("web/w1", BEGIN_MS, (60, 0), 0.2, &[("host_name", "h1")]);
@@ -194,8 +196,148 @@ async fn what_is_wanted_of_a_map_is_understood() {
         .json();
     assert!(plain["w"].is_null() && plain["nodes"][0]["x"].is_null());
     assert!(plain["edges"][0]["points"].is_null());
-    let answer = served.get("/api/tracewell/v1/map?group=team").await;
-    assert_eq!(answer.status, 400);
+    // `web` is of no environment, and `cart` alone of a team
+    assert_eq!(ids("env=prod").await, "db:pg queue:orders service:cart");
+    assert_eq!(ids("env=prod&focus=db:pg").await, "db:pg service:cart");
+    assert_eq!(ids("env=prod&focus=web").await, "");
+    assert_eq!(ids("env=test").await, "");
+    assert_eq!(
+        ids("env=prod&only=problems&q=cart&hops=2").await,
+        "service:cart"
+    );
+    assert_eq!(
+        ids("group=team").await,
+        "external:smtp.example.com service:cart service:mail service:web team:buy user:user"
+    );
+    assert_eq!(
+        ids("group=team&expand=team:buy&focus=service:prod/shop/cart").await,
+        "db:pg queue:orders service:cart service:web"
+    );
+    let unknown = served.get("/api/tracewell/v1/map?group=x").await;
+    assert_eq!(unknown.status, 400);
+}
+
+#[tokio::test]
+async fn every_node_is_an_entity_and_leads_back_to_the_map() {
+    let served = shop().await;
+    let mut odd = Epoch::default();
+    odd.calls("web>a/b ü:database", BEGIN_MS, (10, 0), 0.1);
+    odd.calls("shop/odd name>web", BEGIN_MS, (10, 0), 0.1);
+    odd.write(&served, 2).await;
+    let range = "from=now-5m";
+    let map = served.get(&format!("/api/tracewell/v1/map?{range}")).await;
+    let map = map.json();
+    let nodes = map["nodes"].as_array().expect("nodes");
+    assert_eq!(nodes.len(), 9);
+    for node in nodes {
+        let id = node["id"].as_str().expect("an id");
+        let segment: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+        for path in [id, &segment] {
+            let answer = served
+                .get(&format!("/api/tracewell/v1/entities/{path}?{range}"))
+                .await;
+            let body = answer.json();
+            assert_eq!(answer.status, 200, "{path}: {body}");
+            assert_eq!(body["red"]["rate"], node["rate"], "{body}");
+            assert_eq!(body["red"]["state"], node["state"], "{body}");
+            // relations are the edges of the map
+            let is_at = |edge: &&Value| edge["from"] == id || edge["to"] == id;
+            let edges = map["edges"].as_array().expect("edges");
+            let relations = body["relations"].as_array().expect("relations");
+            let of_calls = relations.iter().filter(|one| one["rate"].is_number());
+            assert_eq!(of_calls.count(), edges.iter().filter(is_at).count());
+            // and the way back
+            let ui = body["ui"].as_str().expect("a link");
+            let (_, focus) = ui.split_once("&focus=").expect("a focus");
+            let back = served
+                .get(&format!("/api/tracewell/v1/map?{range}&focus={focus}&q="))
+                .await
+                .json();
+            find(&back["nodes"], "id", id);
+        }
+    }
+    let cart = served.get("/api/tracewell/v1/entities/service:cart?from=now-5m");
+    let cart = cart.await.json();
+    assert_eq!(cart["id"], "service:prod/shop/cart");
+    let relations: Vec<String> = cart["relations"]
+        .as_array()
+        .expect("relations")
+        .iter()
+        .map(|one| format!("{} {}", one["relation"], one["id"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        relations,
+        [
+            "calls db:pg",
+            "calls queue:orders",
+            "called_by service:web",
+            "runs_on instance:prod/shop/cart/c1"
+        ]
+    );
+    let known = async |path: &str| {
+        let path = format!("/api/tracewell/v1/entities/{path}?from=now-5m");
+        served.get(&path).await.status
+    };
+    assert_eq!(known("db:postgresql/pg:5432/shop").await, 200);
+    assert_eq!(known("service:prod/shop/cart").await, 200);
+    assert_eq!(known("service:test/shop/cart").await, 404);
+    assert_eq!(known("queue:nothing").await, 404);
+    let stack = served.get("/api/tracewell/v1/entities/db:pg/stack?from=now-5m");
+    let stack = stack.await.json();
+    assert_eq!(names(&stack["items"], "id"), ["db:pg"]);
+    assert!(
+        stack["why_empty"].to_string().contains("no probe"),
+        "{stack}"
+    );
+}
+
+#[tokio::test]
+async fn settings_say_how_a_map_is_drawn() {
+    let settings = service_map::Config {
+        max_nodes: 10,
+        group: service_map::graph::cluster::Group::Namespace,
+    };
+    let served = Served::drawing(settings).await;
+    let mut epoch = Epoch::default();
+    for n in 0..30 {
+        let edge = format!("s{n:02}>t{n:02}");
+        epoch.calls(&edge, BEGIN_MS, (30, 0), 0.1);
+    }
+    epoch.write(&served, 0).await;
+    let map = served.get("/api/tracewell/v1/map").await.json();
+    assert_eq!(map["nodes"].as_array().expect("nodes").len(), 10);
+    assert!(
+        map["ui"]
+            .as_str()
+            .expect("a link")
+            .ends_with("group=namespace"),
+        "{}",
+        map["ui"]
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_seen_in_the_future() {
+    let served = Served::start().await;
+    let mut epoch = Epoch::default();
+    // the window goes on after the tests' now
+    let begin_ms = NOW_UNIX_MS / 10_000 * 10_000;
+    epoch.calls("a>b", begin_ms, (30, 0), 0.1);
+    epoch.requests("b/1", begin_ms, (30, 0), 0.1, &[("service_version", "1")]);
+    epoch.write(&served, 0).await;
+    let now = "2017-01-26T17:46:31.639Z";
+    let get = async |path: &str| {
+        let path = format!("/api/tracewell/v1/{path}");
+        served.get(&path).await.json()
+    };
+    assert_eq!(get("services").await["items"][0]["last_seen"], now);
+    let instances = get("services/b/instances").await;
+    assert_eq!(instances["items"][0]["last_seen"], now);
+    let deployments = get("services/b/deployments").await;
+    assert_eq!(deployments["items"][0]["first_seen"], now);
+    let dependencies = get("services/b/dependencies").await;
+    assert_eq!(dependencies["items"][0]["first_seen"], now);
+    assert_eq!(get("map").await["edges"][0]["first_seen"], now);
 }
 
 #[tokio::test]
@@ -240,6 +382,9 @@ async fn two_times_are_compared() {
             .replace("service:", "")
     };
     assert_eq!(ends("removed"), "web>old");
+    let of_prod = served.get(&format!("{path}&env=prod")).await.json();
+    assert_eq!(of_prod["removed"], json!([]));
+    assert!(of_prod["added"].to_string().contains("db:pg"));
     assert_eq!(ends("changed"), "web>cart");
     assert!(ends("added").contains("cart>db:pg"));
     assert_eq!(body["changed"][0]["error_ratio"], json!([0.0, 0.5]));

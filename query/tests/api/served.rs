@@ -180,8 +180,17 @@ impl Served {
         Self::reading(config, true).await
     }
 
+    /// Whose maps are drawn so.
+    pub(crate) async fn drawing(map: service_map::Config) -> Self {
+        Self::made(Config::default(), map, true).await
+    }
+
     /// Whose store of metrics reads the log, or is as one that has not come to its end yet.
     pub(crate) async fn reading(config: Config, reads: bool) -> Self {
+        Self::made(config, service_map::Config::default(), reads).await
+    }
+
+    async fn made(config: Config, map: service_map::Config, reads: bool) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock = Clock::manual(NOW_UNIX_MS);
         let local = blocks::local::Local::open(
@@ -236,6 +245,7 @@ impl Served {
         let live = Alive::default();
         let query = Query::new(
             config,
+            map,
             store.clone(),
             series.clone(),
             Arc::new(live.clone()),

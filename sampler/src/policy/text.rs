@@ -26,6 +26,9 @@ pub struct PolicyText {
     pub partition_memory: u64,
     #[serde(default)]
     pub unmatched: Unmatched,
+    /// Attributes that become labels of series of spans.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub red_dimensions: Vec<String>,
     #[serde(default)]
     pub rules: Vec<RuleText>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

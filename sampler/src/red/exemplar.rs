@@ -4,6 +4,7 @@
 //! same records chooses the same, and each leads to a trace that is stored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use telemetry::derived::{DeltaValue, Exemplar, SeriesDelta, TenantDelta};
 use telemetry::histogram::ExpHistogram;
@@ -11,6 +12,7 @@ use telemetry::wire::{SpanView, TracesView};
 use telemetry::{RecordTime, Tenant};
 
 use super::delta::delta;
+use super::dimension::Dimensions;
 use super::resource::Resources;
 use super::span::{SpanSeries, SpanTable};
 use super::window::{self, Windows};
@@ -35,6 +37,15 @@ struct Chosen(BTreeMap<u32, (u64, Exemplar)>);
 type OfSeries = (Tenant, Vec<(String, String)>, Vec<Exemplar>);
 
 impl Exemplars {
+    /// Of an epoch in which spans were told apart by these dimensions too.
+    #[must_use]
+    pub fn by(dimensions: Arc<Dimensions>) -> Self {
+        Self {
+            resources: Resources::default(),
+            chosen: SpanTable::by(dimensions),
+        }
+    }
+
     /// Looks at the spans of a kept trace.
     pub fn see(&mut self, tenant: &Tenant, trace: &TracesView<'_>) {
         self.resources.begin_record();
@@ -74,7 +85,8 @@ impl Exemplars {
         let resources = &self.resources;
         let of = |series: &SpanSeries<Chosen>| {
             let tenant = resources.service(series.service).tenant.clone();
-            (tenant, series.labels(resources), series.of.exemplars())
+            let labels = self.chosen.labels(series, resources);
+            (tenant, labels, series.of.exemplars())
         };
         let mut all: Vec<OfSeries> = self.chosen.iter().map(of).collect();
         all.retain(|(.., exemplars)| !exemplars.is_empty());
@@ -149,7 +161,10 @@ fn order(series: &SeriesDelta) -> (&str, &Vec<(String, String)>) {
 /// Whether the service of a series has some that are counted together.
 fn has_overflow(series: &[SeriesDelta], labels: &[(String, String)]) -> bool {
     let is_own = |(name, _): &&(String, String)| {
-        !matches!(name.as_str(), "span_name" | "span_kind" | "status_code")
+        matches!(
+            name.as_str(),
+            "deployment_environment" | "service_name" | "service_namespace" | "service_version"
+        )
     };
     let service: Vec<_> = labels.iter().filter(is_own).collect();
     series.iter().any(|one| {

@@ -13,7 +13,7 @@ use super::SERIES_OF_SERVICE_MAX;
 /// Longest value of a label, in bytes.
 const VALUE_BYTES_MAX: usize = 4_096;
 
-/// Attributes of a resource that say what an instance runs on: they are the labels of its info series, with dots as underscores.
+/// Attributes of a resource that say what an instance runs on and who owns it: they are the labels of its info series, with dots as underscores.
 const INFO_KEYS: &[&str] = &[
     semconv::CONTAINER_ID,
     semconv::CONTAINER_NAME,
@@ -29,6 +29,8 @@ const INFO_KEYS: &[&str] = &[
     semconv::PROCESS_PID,
     semconv::PROCESS_VPID,
     semconv::SERVICE_INSTANCE_ID,
+    semconv::SERVICE_OWNER,
+    semconv::TEAM,
 ];
 
 /// A service in one version and environment.

@@ -1,15 +1,18 @@
 //! Series of spans alike: one for each service, name, kind and status of an epoch.
 
-use telemetry::Tenant;
+use std::sync::Arc;
+
 use telemetry::derived::{DeltaValue, SeriesDelta};
 use telemetry::histogram::ExpHistogram;
 use telemetry::wire::{SpanKind, SpanView, StatusCode};
+use telemetry::{Tenant, span_name};
 
 use super::delta::{delta, kind_and_status};
+use super::dimension::Dimensions;
 use super::resource::Resources;
 use super::table::Table;
 use super::window::Windows;
-use super::{OVERFLOW, SERIES_MAX, SPAN_DURATION, SPAN_SIZE, name};
+use super::{OVERFLOW, SERIES_MAX, SPAN_DURATION, SPAN_SIZE};
 
 /// A series of spans alike, and what is counted or chosen of them.
 #[derive(Debug)]
@@ -19,7 +22,31 @@ pub(super) struct SpanSeries<T> {
     name: Box<str>,
     kind: SpanKind,
     status: StatusCode,
+    /// Of each dimension; none for what is too much.
+    values: Box<[String]>,
     pub(super) of: T,
+}
+
+/// What spans of one series have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Hash)]
+struct Like<'a> {
+    service: u32,
+    kind: SpanKind,
+    status: StatusCode,
+    name: &'a str,
+    values: &'a [String],
+}
+
+impl<T> SpanSeries<T> {
+    fn like(&self) -> Like<'_> {
+        Like {
+            service: self.service,
+            kind: self.kind,
+            status: self.status,
+            name: &self.name,
+            values: &self.values,
+        }
+    }
 }
 
 /// What is counted.
@@ -34,14 +61,36 @@ pub(super) struct SpanTable<T> {
     table: Table<SpanSeries<T>>,
     /// A name without ids, while it is looked up.
     normal: String,
+    dimensions: Arc<Dimensions>,
+    /// Their values, while they are looked up.
+    values: Vec<String>,
 }
 
-impl<T> SpanSeries<T> {
-    /// In order of names.
-    pub(super) fn labels(&self, resources: &Resources) -> Vec<(String, String)> {
-        let mut labels = resources.service(self.service).labels();
-        labels.push(("span_name".to_owned(), String::from(&*self.name)));
-        labels.extend(kind_and_status(self.kind, self.status));
+impl<T> SpanTable<T> {
+    /// Spans are told apart by these dimensions too.
+    pub(super) fn by(dimensions: Arc<Dimensions>) -> Self {
+        Self {
+            table: Table::default(),
+            normal: String::new(),
+            dimensions,
+            values: Vec::new(),
+        }
+    }
+
+    pub(super) fn dimensions(&self) -> &Arc<Dimensions> {
+        &self.dimensions
+    }
+
+    /// Labels of one of its series, in order of names.
+    pub(super) fn labels(
+        &self,
+        series: &SpanSeries<T>,
+        resources: &Resources,
+    ) -> Vec<(String, String)> {
+        let mut labels = resources.service(series.service).labels();
+        labels.push(("span_name".to_owned(), String::from(&*series.name)));
+        labels.extend(kind_and_status(series.kind, series.status));
+        labels.extend(self.dimensions.labels(&series.values));
         labels.sort_unstable();
         labels
     }
@@ -55,55 +104,66 @@ impl<T: Default> SpanTable<T> {
         service: u32,
         span: &SpanView<'_>,
     ) -> (u32, bool) {
-        let (name, kind, status) = (span.name(), span.kind(), span.status_code());
-        // most names have no ids in them, and are found as they are
-        if let Some(found) = self.find(service, name, kind, status) {
-            return (found, false);
+        let (kind, status) = (span.kind(), span.status_code());
+        let mut values = std::mem::take(&mut self.values);
+        if !self.dimensions.is_empty() {
+            self.dimensions.read(span, &mut values);
         }
-        let mut normal = std::mem::take(&mut self.normal);
-        name::write_normal(name, &mut normal);
-        let found = self.find_or_add_normal(resources, service, &normal, kind, status);
-        self.normal = normal;
+        let like = Like {
+            service,
+            name: span.name(),
+            kind,
+            status,
+            values: &values,
+        };
+        // most names have no ids in them, and are found as they are
+        let known = self.find(&like);
+        let found = known.map(|found| (found, false)).unwrap_or_else(|| {
+            let mut normal = std::mem::take(&mut self.normal);
+            span_name::write_normal(span.name(), &mut normal);
+            let normalised = Like {
+                name: &normal,
+                ..like
+            };
+            let found = self.find_or_add_normal(resources, &normalised);
+            self.normal = normal;
+            found
+        });
+        self.values = values;
         found
     }
 
-    fn find_or_add_normal(
-        &mut self,
-        resources: &mut Resources,
-        service: u32,
-        name: &str,
-        kind: SpanKind,
-        status: StatusCode,
-    ) -> (u32, bool) {
-        if let Some(found) = self.find(service, name, kind, status) {
+    fn find_or_add_normal(&mut self, resources: &mut Resources, like: &Like<'_>) -> (u32, bool) {
+        if let Some(found) = self.find(like) {
             return (found, false);
         }
-        if self.table.len() < SERIES_MAX && resources.new_series(service) {
-            return (self.add(service, name, kind, status), false);
+        if self.table.len() < SERIES_MAX && resources.new_series(like.service) {
+            return (self.add(like), false);
         }
-        let (kind, status) = (SpanKind::Unspecified, StatusCode::Unset);
-        let overflow = self.find(service, OVERFLOW, kind, status);
-        let overflow = overflow.unwrap_or_else(|| self.add(service, OVERFLOW, kind, status));
-        (overflow, true)
+        let beyond = Like {
+            service: like.service,
+            name: OVERFLOW,
+            kind: SpanKind::Unspecified,
+            status: StatusCode::Unset,
+            values: &[],
+        };
+        let overflow = self.find(&beyond);
+        (overflow.unwrap_or_else(|| self.add(&beyond)), true)
     }
 
-    fn find(&self, service: u32, name: &str, kind: SpanKind, status: StatusCode) -> Option<u32> {
-        let hash = self.table.hash((service, kind, status, name));
-        self.table.find(hash, |series| {
-            series.service == service
-                && series.kind == kind
-                && series.status == status
-                && *series.name == *name
-        })
+    fn find(&self, like: &Like<'_>) -> Option<u32> {
+        let hash = self.table.hash(like);
+        self.table.find(hash, |series| series.like() == *like)
     }
 
-    fn add(&mut self, service: u32, name: &str, kind: SpanKind, status: StatusCode) -> u32 {
-        let hash = self.table.hash((service, kind, status, name));
+    fn add(&mut self, like: &Like<'_>) -> u32 {
+        let hash = self.table.hash(like);
         let series = SpanSeries {
-            service,
-            name: name.into(),
-            kind,
-            status,
+            service: like.service,
+            name: like.name.into(),
+            kind: like.kind,
+            status: like.status,
+            values: like.values.into(),
             of: T::default(),
         };
         self.table.add(hash, series)
@@ -132,12 +192,12 @@ impl SpanTable<SpanCounts> {
             if wanted(tenant, SPAN_DURATION) {
                 let durations = &series.of.durations;
                 let windows = durations.deltas(|h| DeltaValue::Histogram(h.clone()));
-                let labels = series.labels(resources);
+                let labels = self.labels(series, resources);
                 into.push((tenant, delta(SPAN_DURATION, labels, windows)));
             }
             if wanted(tenant, SPAN_SIZE) {
                 let windows = series.of.bytes.deltas(|n| DeltaValue::Count(*n));
-                let labels = series.labels(resources);
+                let labels = self.labels(series, resources);
                 into.push((tenant, delta(SPAN_SIZE, labels, windows)));
             }
         }

@@ -119,7 +119,7 @@ fn spans_count_by_service_name_kind_and_status_and_entries_by_instance() {
         ..span("job", span::SpanKind::Internal, 1)
     };
     observe_all(&mut red, vec![sent(shop("b"), vec![root])]);
-    let deltas = red.take();
+    let deltas = red.take(Arc::default());
     let told = told(&deltas);
     let common = "service_name=shop,service_version=2,";
     let labels = |rest: &str| format!("{common}{rest}");
@@ -177,7 +177,11 @@ fn spans_count_by_service_name_kind_and_status_and_entries_by_instance() {
             ),
         ]
     );
-    assert_eq!(red.take(), RedDeltas::default(), "an epoch begins empty");
+    assert_eq!(
+        red.take(Arc::default()),
+        RedDeltas::default(),
+        "an epoch begins empty"
+    );
 }
 
 #[test]
@@ -189,7 +193,7 @@ fn a_span_stands_for_as_many_as_its_sender_says() {
     };
     let whole = span("a", span::SpanKind::Server, 10);
     observe_all(&mut red, vec![sent(Vec::new(), vec![quarter, whole])]);
-    let told = told(&red.take());
+    let told = told(&red.take(Arc::default()));
     let labels = "service_name=unknown_service,span_kind=SPAN_KIND_SERVER,span_name=a,status_code=STATUS_CODE_UNSET";
     assert_eq!(of_name(&told, SPAN_DURATION), [(labels, 5.0)]);
 }
@@ -201,7 +205,7 @@ fn names_beyond_the_limit_count_together_and_nothing_is_lost() {
     let spans = (0..n_spans).map(|n| span(&format!("op-{n}"), span::SpanKind::Client, 1));
     let service = vec![attribute("service.name", "wild")];
     observe_all(&mut red, vec![sent(service, spans.collect())]);
-    let deltas = red.take();
+    let deltas = red.take(Arc::default());
     assert_eq!(deltas.n_overflowed, 500);
     let told = told(&deltas);
     let counted = of_name(&told, SPAN_DURATION);
@@ -220,7 +224,7 @@ fn names_that_differ_in_ids_alone_are_one_series_and_none_too_many() {
     let spans = (0..3_000).map(|n| span(&format!("GET /users/{n}"), span::SpanKind::Server, 1));
     let service = vec![attribute("service.name", "shop")];
     observe_all(&mut red, vec![sent(service, spans.collect())]);
-    let deltas = red.take();
+    let deltas = red.take(Arc::default());
     assert_eq!(deltas.n_overflowed, 0);
     let labels = "service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=GET /users/{id},status_code=STATUS_CODE_UNSET";
     assert_eq!(of_name(&told(&deltas), SPAN_DURATION), [(labels, 3_000.0)]);
@@ -274,7 +278,7 @@ fn exemplars_are_the_luckiest_kept_span_of_each_octave() {
     let mut red = Red::default();
     let counted = vec![kept("a", 1, 0, 1), kept("b", 1, 0, 1)];
     observe_all(&mut red, vec![sent(service(), counted)]);
-    let deltas = red.take();
+    let deltas = red.take(Arc::default());
     let mut spans = vec![
         kept("a", 1, 7, 100),
         kept("a", 2, 9, 110),
@@ -321,11 +325,80 @@ fn a_series_has_ten_exemplars_at_most_and_what_overflows_has_none() {
     let mut red = Red::default();
     let many = (0..=SERIES_OF_SERVICE_MAX).map(|n| kept(&format!("op-{n}"), 1, 1, 1));
     observe_all(&mut red, vec![sent(service(), many.collect())]);
-    let deltas = red.take();
+    let deltas = red.take(Arc::default());
     let beyond = kept(&format!("op-{SERIES_OF_SERVICE_MAX}"), 1, 1, 1);
     let found = exemplars_of(
         vec![sent(service(), vec![beyond, kept("op-0", 1, 1, 1)])],
         &deltas.tenants,
     );
     assert_eq!(found.n_exemplars(), 1);
+}
+
+#[test]
+fn dimensions_tell_spans_apart_by_their_own_or_their_resources_attributes() {
+    let names = ["http.route", "team"].map(str::to_owned);
+    let dimensions = Arc::new(Dimensions::of(&names).expect("dimensions"));
+    let mut red = Red::by(dimensions.clone());
+    let resource = vec![attribute("service.name", "shop"), attribute("team", "blue")];
+    let with = |name: &str, attributes: Vec<KeyValue>| Span {
+        attributes,
+        ..span(name, span::SpanKind::Server, 10)
+    };
+    let spans = vec![
+        with("GET", vec![attribute("http.route", "/a")]),
+        with("GET", vec![attribute("http.route", "/b")]),
+        with(
+            "GET",
+            vec![attribute("http.route", "/b"), attribute("team", "red")],
+        ),
+        with("GET", vec![]),
+        with("GET", vec![attribute("http.route", "/a")]),
+    ];
+    observe_all(&mut red, vec![sent(resource.clone(), spans.clone())]);
+    let deltas = red.take(Arc::default());
+    assert_eq!(deltas.dimensions, dimensions);
+    let rest =
+        "service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=GET,status_code=STATUS_CODE_UNSET";
+    let expected = [
+        (format!("http_route=/a,{rest},team=blue"), 2.0),
+        (format!("http_route=/b,{rest},team=blue"), 1.0),
+        (format!("http_route=/b,{rest},team=red"), 1.0),
+        (format!("{rest},team=blue"), 1.0),
+    ];
+    let all = told(&deltas);
+    let expected: Vec<(&str, f64)> = expected.iter().map(|(l, n)| (l.as_str(), *n)).collect();
+    assert_eq!(of_name(&all, SPAN_DURATION), expected);
+    assert_eq!(of_name(&all, SPAN_SIZE).len(), 4);
+    // exemplars find their series
+    let bytes = TracesData {
+        resource_spans: vec![sent(resource, spans)],
+    }
+    .encode_to_vec();
+    let mut walker = TraceWalker::new();
+    let view = walker.walk(&bytes, &WalkLimits::trusted()).expect("valid");
+    let mut exemplars = Exemplars::by(dimensions);
+    exemplars.see(&Tenant::default_tenant(), &view);
+    let joined = exemplars.join(&deltas.tenants, T);
+    assert_eq!((joined.n_exemplars(), joined.alone().count()), (4, 0));
+}
+
+#[test]
+fn values_beyond_the_limit_of_a_service_count_together() {
+    let names = ["user"].map(str::to_owned);
+    let dimensions = Dimensions::of(&names).expect("dimensions");
+    let mut red = Red::by(Arc::new(dimensions));
+    let n = u64::from(SERIES_OF_SERVICE_MAX) + 10;
+    let spans = (0..n).map(|user| Span {
+        attributes: vec![attribute("user", &user.to_string())],
+        ..span("GET", span::SpanKind::Server, 1)
+    });
+    let service = vec![attribute("service.name", "shop")];
+    observe_all(&mut red, vec![sent(service, spans.collect())]);
+    let deltas = red.take(Arc::default());
+    assert_eq!(deltas.n_overflowed, 10);
+    let all = told(&deltas);
+    let counted = of_name(&all, SPAN_DURATION);
+    assert_eq!(counted.len() as u64, n - 9);
+    let beyond = counted.iter().find(|(labels, _)| labels.contains(OVERFLOW));
+    assert!(beyond.is_some_and(|(labels, n)| !labels.contains("user=") && *n == 10.0));
 }

@@ -21,6 +21,8 @@ impl Shard {
             .refs
             .forget_before(oldest_open.map_or(end_offset, |(offset, _)| offset));
         self.forget_policies(sealed_at);
+        let dimensions = self.policy().dimensions.clone();
+        let red = self.red.take(dimensions);
         let totals = self.sorted_totals();
         let stage = self.stage_entry(totals.clone()).encode();
         let previous_end = self.ledger.last_end();
@@ -40,7 +42,7 @@ impl Shard {
             totals,
             decided: self.epoch.take_decided(),
             n_late,
-            red: self.red.take(),
+            red,
             entry,
         }
     }

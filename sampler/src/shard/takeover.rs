@@ -11,6 +11,7 @@ use super::Shard;
 use super::read::read;
 use super::state::StageEntry;
 use crate::policy::Policy;
+use crate::red::Red;
 
 /// Traces that were open at the ledger's end, by tenant and id.
 pub(super) type Awaited = BTreeMap<(u32, TraceId), Header>;
@@ -66,10 +67,11 @@ impl Shard {
             self.in_force = self.slot_for(Arc::new(policy));
         }
         if policies.is_empty() {
-            Err(Stopped("the ledger names no policy".into()))
-        } else {
-            Ok(())
+            return Err(Stopped("the ledger names no policy".into()));
         }
+        // the epoch that begins where the ledger ends: what was in force there is the newest
+        self.red = Red::by(self.policy().dimensions.clone());
+        Ok(())
     }
 
     fn restore_stage(&mut self, stage: &StageEntry) -> Result<(), Stopped> {

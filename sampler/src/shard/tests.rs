@@ -463,3 +463,63 @@ fn an_epoch_ends_when_it_counts_too_much_apart() {
     let ends: Vec<u64> = log.sealed.iter().map(|epoch| epoch.sealed_at.ms).collect();
     assert_eq!(ends, [2_000]);
 }
+
+/// Labels named `team` of the series of spans, by epoch.
+fn teams(sealed: &[SealedEpoch]) -> Vec<Vec<String>> {
+    let of_epoch = |epoch: &SealedEpoch| {
+        let series = epoch.red.tenants.iter().flat_map(|delta| &delta.series);
+        let spans = series.filter(|one| one.name == crate::red::SPAN_DURATION);
+        let labels = spans.flat_map(|one| one.labels.clone());
+        let teams = labels.filter(|(name, _)| name == "team");
+        teams.map(|(_, value)| value).collect()
+    };
+    sealed.iter().map(of_epoch).collect()
+}
+
+#[test]
+fn dimensions_are_in_the_log_and_hold_from_the_next_epoch_on() {
+    let config = Config {
+        red_dimensions: vec!["team".to_owned()],
+        ..Config::default()
+    };
+    let text = config.policy_text(1 << 30, 1);
+    let spans = |log: &mut Log, at_ms: i64, trace: u8| {
+        let attributes = vec![opentelemetry_proto::tonic::common::v1::KeyValue {
+            key: "team".to_owned(),
+            value: Some(opentelemetry_proto::tonic::common::v1::AnyValue {
+                value: Some(
+                    opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue(
+                        "blue".to_owned(),
+                    ),
+                ),
+            }),
+            ..Default::default()
+        }];
+        let span = Span {
+            attributes,
+            ..span(trace, 1, true)
+        };
+        log.spans(at_ms, &[span]);
+    };
+    let mut log = Log::new();
+    log.ticks(1..=1);
+    log.policy(1_500, 1, &text);
+    spans(&mut log, 2_000, 1);
+    log.ticks(3..=12);
+    spans(&mut log, 13_000, 2);
+    log.ticks(14..=22);
+    assert_eq!(teams(&log.sealed), [vec![], vec!["blue".to_owned()]]);
+    // who takes over at the end of an epoch counts on by the same
+    let mut later = Log::new();
+    later.offset = log.offset;
+    let chain: Vec<_> = log.sealed.iter().map(|epoch| epoch.entry.clone()).collect();
+    later.shard.restore(&chain).expect("restored");
+    later.shard.resume();
+    for log in [&mut log, &mut later] {
+        spans(log, 23_000, 3);
+        log.ticks(24..=32);
+    }
+    let newest = |log: &Log| log.sealed.last().expect("an epoch").red.clone();
+    assert_eq!(newest(&log), newest(&later));
+    assert_eq!(teams(&later.sealed), [vec!["blue".to_owned()]]);
+}

@@ -78,7 +78,7 @@ pub(super) async fn open_sampler(
     metrics.register(registry);
     let memory_bytes = memory::limit_bytes();
     let sampler = Sampler::new(
-        &config.sampler,
+        &config.sampler(),
         bus.clone(),
         store.clone(),
         blocks.clone(),

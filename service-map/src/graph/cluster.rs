@@ -10,27 +10,58 @@ mod groups;
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 use super::measure::Measure;
 use super::state::{State, Verdict};
 use super::{Graph, Node};
-use crate::entity::{Entity, Kind};
+use crate::entity::{Entity, Kind, Named};
 
 pub use communities::Communities;
+pub use filter::in_environment;
 
 use fold::{REST, clusters, fold_the_rest, folded, label_of};
 
 /// By what entities are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Group {
     /// Each entity by itself, until they are too many: then namespaces, else communities.
     #[default]
     Service,
     Namespace,
+    /// By who owns them; what nobody is said to own by namespace.
+    Team,
     Community,
     Host,
     /// Each by itself; too many become one.
     None,
+}
+
+impl Group {
+    pub const ALL: [Self; 6] = [
+        Self::Service,
+        Self::Namespace,
+        Self::Team,
+        Self::Community,
+        Self::Host,
+        Self::None,
+    ];
+
+    /// The word in questions and settings.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Namespace => "namespace",
+            Self::Team => "team",
+            Self::Community => "community",
+            Self::Host => "host",
+            Self::None => "none",
+        }
+    }
 }
 
 /// Which nodes are wanted at all.
@@ -51,9 +82,11 @@ pub struct Choice {
     /// Ids of clusters that stay open.
     pub expand: BTreeSet<String>,
     /// What must be there, with its neighbours within `hops`; empty for everything.
-    pub focus: Vec<Entity>,
+    pub focus: Vec<Named>,
     pub hops: u32,
     pub only: Only,
+    /// Services that ran in this environment and what they called; none for every one.
+    pub env: Option<String>,
     /// A part of names, in any case, that works as `focus` does; empty for everything.
     pub q: String,
     pub nodes_max: usize,
@@ -87,6 +120,8 @@ pub struct Drawn {
     pub n: usize,
     pub is_inferred: bool,
     pub is_deployed: bool,
+    /// Environments of its services.
+    pub environments: BTreeSet<String>,
     pub now: Measure,
     pub base: Measure,
     pub verdict: Verdict,
@@ -262,11 +297,16 @@ impl Drawn {
             } else {
                 Kind::Host
             },
-            label: label_of(id).to_owned(),
+            label: if is_entity {
+                node.entity.name.clone()
+            } else {
+                label_of(id)
+            },
             cluster: group.cloned(),
             n: 1,
             is_inferred: node.is_inferred,
             is_deployed: node.is_deployed,
+            environments: node.environments.clone(),
             now: node.now.clone(),
             base: node.base.clone(),
             verdict: node.verdict.clone(),
@@ -281,6 +321,7 @@ impl Drawn {
         }
         self.is_inferred &= node.is_inferred;
         self.is_deployed |= node.is_deployed;
+        self.environments.extend(node.environments.iter().cloned());
         self.now.add(&node.now);
         self.base.add(&node.base);
         if node.verdict.state > self.verdict.state {

@@ -119,6 +119,7 @@ mod tests {
             group: Group::Service,
             expand: BTreeSet::new(),
             focus: Vec::new(),
+            env: None,
             hops: 1,
             only: Only::All,
             q: String::new(),

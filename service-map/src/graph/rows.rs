@@ -26,6 +26,8 @@ pub struct EdgeRow {
 pub struct ServiceRow {
     pub name: String,
     pub namespace: String,
+    /// Whose it is; empty if nothing says.
+    pub team: String,
     pub environments: BTreeSet<String>,
     /// In the range, and in the baseline's.
     pub versions: BTreeSet<String>,

@@ -81,7 +81,7 @@ fn a_service_is_what_it_says_of_itself_and_others_what_callers_say() {
     };
     let graph = Graph::build(&[row("a>b"), row("b>pg:database")], &[service]);
     let of = |text: &str| {
-        let at = graph.find(&Entity::parse(text)).expect("it is there");
+        let at = graph.find_named(&Named::parse(text)).expect("it is there");
         graph.node(at).expect("it is there").clone()
     };
     let b = of("b");

@@ -235,7 +235,8 @@ fn text_that_is_no_id_is_told_why() {
         ("", "KIND:KEY"),
         ("host", "KIND:KEY"),
         ("disk:x", "there are service, instance"),
-        ("service:a", "3 parts"),
+        ("service:a/b", "1 or 3 parts"),
+        ("pod:a/b", "1 or 3 parts"),
         ("container:a/b", "1 parts"),
         ("host:%2", "percent-encoded"),
         ("host:%+1", "percent-encoded"),
@@ -256,6 +257,7 @@ proptest! {
             EntityId::service(&a, &b, &c),
             EntityId::host(&a),
             EntityId::cloned_host(&a, &b),
+            EntityId::named(EntityKind::Queue, &a),
             EntityId::new(EntityKind::Process, [&a, &b, &c]),
         ] {
             prop_assert_eq!(id.to_string().parse::<EntityId>(), Ok(id));

@@ -47,7 +47,7 @@ async fn map(
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::of_query(text.as_deref())?;
     let now = query.0.clock.wall();
-    let asked = Asked::read(&parameters, time::unix_ns(now))?;
+    let asked = Asked::read(&parameters, &query.0.map, time::unix_ns(now))?;
     let tenant = tenant_of(&extensions);
     let mut marks = marks_to(&query, asked.range);
     let rows = rows(&query, &tenant, asked.range, &mut marks).await?;

@@ -1,8 +1,14 @@
 //! Services with their numbers: `/services` and what lies under one of them. In: a range, a name. Out: rows; every number is counted before sampling.
 
+pub(super) mod call;
 mod dependencies;
+mod errors;
+mod evidence;
+mod examples;
+mod fault;
+mod group;
 mod instances;
-mod numbers;
+pub(super) mod numbers;
 mod operations;
 mod sorted;
 
@@ -25,7 +31,7 @@ use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
 use crate::api::{json_answer, marked, tenant_of};
-use crate::map::range::Range;
+use crate::map::range::{Range, Until};
 use crate::map::rows::rows;
 use crate::map::tally::INSTANCE_SECONDS;
 use crate::read::parameters::{Parameters, shortened};
@@ -46,14 +52,8 @@ pub(super) fn routes() -> Router<Query> {
         .route(&under("databases"), get(dependencies::databases))
         .route(&under("instances"), get(instances::instances))
         .route(&under("deployments"), get(instances::deployments))
-        .route(&under("errors"), get(later))
-        .route(&under("examples"), get(later))
-}
-
-/// What needs examples of traces.
-async fn later() -> Refusal {
-    let text = "errors and examples of a service are a later piece and are not served yet; /api/tracewell/v1/traces?service=NAME&status=error lists traces";
-    Refusal::new(Kind::NotServed, text)
+        .route(&under("errors"), get(errors::errors))
+        .route(&under("examples"), get(examples::examples))
 }
 
 /// A list of rows.
@@ -96,7 +96,7 @@ struct One {
 }
 
 impl Item {
-    fn of(row: &ServiceRow, range: Range) -> Self {
+    fn of(row: &ServiceRow, range: Range, until: Until) -> Self {
         let verdict = judge(&row.now, &row.base);
         Self {
             name: row.name.clone(),
@@ -108,9 +108,7 @@ impl Item {
             state_rule: verdict.rule,
             versions: row.versions.iter().cloned().collect(),
             instances: row.instances.len(),
-            last_seen: row
-                .last_seen_unix_ms
-                .map(|unix_ms| time::rfc3339(RecordTime { unix_ms })),
+            last_seen: row.last_seen_unix_ms.map(|unix_ms| until.text(unix_ms)),
         }
     }
 }
@@ -131,7 +129,7 @@ async fn services(
     let env = asked.parameters.text("env").map(str::to_owned);
     let mut marks = marks(&query);
     let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
-    let range = asked.range;
+    let (range, until) = (asked.range, asked.until);
     let items: Vec<Item> = off_thread(move || {
         let is_wanted = |row: &&ServiceRow| {
             row.name.to_lowercase().contains(&wanted)
@@ -140,7 +138,7 @@ async fn services(
                     .is_none_or(|env| row.environments.contains(env))
         };
         let rows = rows.services.iter().filter(is_wanted);
-        Ok(rows.map(|row| Item::of(row, range)).collect())
+        Ok(rows.map(|row| Item::of(row, range, until)).collect())
     })
     .await?;
     let key = |item: &Item| sorted::Key {
@@ -167,11 +165,11 @@ async fn service(
     let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let ui = format!("/ui/services/{name}");
     let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], &ui);
-    let range = asked.range;
+    let (range, until) = (asked.range, asked.until);
     let one = off_thread(move || {
         let row = rows.services.iter().find(|row| row.name == name);
         let item = row
-            .map(|row| Item::of(row, range))
+            .map(|row| Item::of(row, range, until))
             .ok_or_else(|| unknown(&name))?;
         let graph = rows.graph();
         let at = graph.find(&Entity::service(&name));
@@ -207,16 +205,19 @@ struct Asked {
     parameters: Parameters,
     tenant: Tenant,
     range: Range,
+    until: Until,
 }
 
 impl Asked {
     fn read(query: &Query, text: Option<&str>, extensions: &Extensions) -> Result<Self, Refusal> {
         let parameters = Parameters::of_query(text)?;
-        let range = Range::of_list(&parameters, time::unix_ns(query.0.clock.wall()))?;
+        let now = query.0.clock.wall();
+        let range = Range::of_list(&parameters, time::unix_ns(now))?;
         Ok(Self {
             parameters,
             tenant: tenant_of(extensions),
             range,
+            until: range.until(now),
         })
     }
 

@@ -21,6 +21,9 @@ pub(super) struct Rows {
     /// Instances of services.
     instances: Vec<Info>,
     infos: Infos,
+    /// Who is meant where only the name of a service is asked for: the one that has it, or the name, where those of several environments do; they are one
+    /// then.
+    meant: Option<EntityId>,
 }
 
 impl Rows {
@@ -32,6 +35,7 @@ impl Rows {
         let mut rows = Self {
             instances: Vec::new(),
             infos: load::infos(reader, &[], &[], range).await?,
+            meant: None,
         };
         for (name, matchers) in rows.selectors(entity)? {
             let matchers: Vec<Matcher> =
@@ -45,6 +49,12 @@ impl Rows {
                 _ => rows.infos.processes.extend(found),
             }
         }
+        if is_name(entity) {
+            rows.meant = Some(match rows.services().as_slice() {
+                [service] => service.clone(),
+                _ => entity.clone(),
+            });
+        }
         rows.add_instances_of_containers(reader, range).await?;
         rows.add_places(reader, range).await?;
         Ok(rows)
@@ -54,6 +64,9 @@ impl Rows {
     fn selectors(&self, entity: &EntityId) -> Result<Vec<(&'static str, Vec<Matcher>)>, Refusal> {
         let part = |idx: usize| entity.part(idx);
         Ok(match entity.kind() {
+            EntityKind::Service if is_name(entity) => {
+                vec![(INSTANCE_INFO, vec![equal("service_name", part(0))])]
+            }
             EntityKind::Service | EntityKind::Instance => {
                 let matchers = vec![
                     equal("deployment_environment", part(0)),
@@ -96,12 +109,8 @@ impl Rows {
                     .map(|name| (name, matchers()))
                     .into()
             }
-            EntityKind::Database | EntityKind::Queue | EntityKind::External => {
-                let text = format!(
-                    "what a {} runs on is not known yet; ask for a service, instance, process, container, pod or host",
-                    entity.kind().word()
-                );
-                return Err(Refusal::invalid(text));
+            EntityKind::Database | EntityKind::Queue | EntityKind::External | EntityKind::User => {
+                Vec::new() // no probe tells yet on what they run
             }
         })
     }
@@ -158,7 +167,10 @@ impl Rows {
         let mut all: BTreeMap<(EntityId, EntityId), Relation> = BTreeMap::new();
         for info in &self.instances {
             let joined = join(&info.identity, &[], &self.infos);
-            let service = Some((info.identity.service_of_span(), Method::Resource));
+            let service = info.identity.service_of_span();
+            let shared = self.meant.as_ref().filter(|meant| is_name(meant));
+            let shared = shared.filter(|name| name.part(0) == service.part(2));
+            let service = Some((shared.cloned().unwrap_or(service), Method::Resource));
             let instance = info.identity.instance().map(|id| (id, Method::Resource));
             let container = joined.container.as_ref();
             let container = container.map(|(id, method)| (EntityId::container(id), *method));
@@ -204,7 +216,19 @@ impl Rows {
 
     /// The id by which the entity is known here.
     pub(super) fn canonical(&self, entity: &EntityId) -> EntityId {
-        self.infos.canonical(entity)
+        let meant = self.meant.as_ref().filter(|_| is_name(entity));
+        meant
+            .cloned()
+            .unwrap_or_else(|| self.infos.canonical(entity))
+    }
+
+    /// Services of the instances, each once.
+    fn services(&self) -> Vec<EntityId> {
+        let all = self.instances.iter();
+        let mut all: Vec<EntityId> = all.map(|info| info.identity.service_of_span()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     pub(super) fn knows(&self, entity: &EntityId) -> bool {
@@ -243,6 +267,11 @@ impl Rows {
         };
         both.chain([entity]).map(label).collect()
     }
+}
+
+/// Whether an id is the name of services in whatever environment, as the map knows them.
+fn is_name(entity: &EntityId) -> bool {
+    entity.kind() == EntityKind::Service && entity.n_parts() == 1
 }
 
 /// Neighbours in a chain from above to below are related.

@@ -6,6 +6,7 @@ use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 
 use super::{Choice, Only};
+use crate::entity::Kind;
 use crate::graph::{Edge, Graph, Node};
 use crate::reach::around;
 
@@ -23,8 +24,15 @@ pub(super) struct Kept {
 pub(super) fn kept(graph: &Graph, choice: &Choice) -> Kept {
     let mut nodes: BTreeSet<NodeIndex> = graph.inner().node_indices().collect();
     let mut pinned = BTreeSet::new();
+    if let Some(env) = &choice.env {
+        let there = in_environment(graph, env);
+        nodes.retain(|at| there.contains(at));
+    }
     let wanted = [focused(graph, choice), matching(graph, choice)];
-    for wanted in wanted.into_iter().flatten() {
+    for mut wanted in wanted.into_iter().flatten() {
+        if choice.env.is_some() {
+            wanted.retain(|at| nodes.contains(at)); // who is elsewhere has no neighbours here
+        }
         let near = around(graph, &wanted, choice.hops);
         nodes.retain(|at| near.contains(at));
         pinned.extend(wanted);
@@ -52,14 +60,34 @@ pub(super) fn kept(graph: &Graph, choice: &Choice) -> Kept {
 
 /// None if nothing is focused; empty if what is focused is not there.
 fn focused(graph: &Graph, choice: &Choice) -> Option<BTreeSet<NodeIndex>> {
-    let found = choice.focus.iter().filter_map(|entity| graph.find(entity));
+    let found = choice.focus.iter();
+    let found = found.filter_map(|named| graph.find_named(named));
     (!choice.focus.is_empty()).then(|| found.collect())
 }
 
 fn matching(graph: &Graph, choice: &Choice) -> Option<BTreeSet<NodeIndex>> {
     let wanted = choice.q.to_lowercase();
-    let matches = |node: &Node| node.entity.to_string().to_lowercase().contains(&wanted);
+    let matches = |node: &Node| node.entity.text().to_lowercase().contains(&wanted);
     (!wanted.is_empty()).then(|| of_kind(graph, matches, |_| false))
+}
+
+/// Services that ran in an environment, and what of other kinds they call or are called by.
+#[must_use]
+pub fn in_environment(graph: &Graph, env: &str) -> BTreeSet<NodeIndex> {
+    let nodes = graph.inner().node_indices();
+    let services: BTreeSet<NodeIndex> = nodes
+        .filter(|at| {
+            let node = graph.node(*at);
+            node.is_some_and(|node| node.environments.contains(env))
+        })
+        .collect();
+    let is_other = |at: &NodeIndex| {
+        let node = graph.node(*at);
+        node.is_some_and(|node| node.entity.kind != Kind::Service)
+    };
+    let near = around(graph, &services, 1).into_iter();
+    near.filter(|at| services.contains(at) || is_other(at))
+        .collect()
 }
 
 /// Nodes that are meant, and both ends of edges that are.

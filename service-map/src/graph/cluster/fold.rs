@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
+use telemetry::entity::EntityId;
 
 use super::filter::Kept;
 use super::{Choice, Cluster, Group};
@@ -25,7 +26,7 @@ pub(super) fn clusters(
         };
         let cluster = clusters.entry(id.clone()).or_insert_with(|| Cluster {
             id: id.clone(),
-            label: label_of(id).to_owned(),
+            label: label_of(id),
             n: 0,
             worst: State::Unknown,
             is_folded: false,
@@ -37,8 +38,16 @@ pub(super) fn clusters(
     clusters
 }
 
-pub(super) fn label_of(id: &str) -> &str {
-    id.split_once(':').map_or(id, |(_, label)| label)
+/// What a person calls a cluster. A host is an entity, whose id is encoded.
+pub(super) fn label_of(id: &str) -> String {
+    match id.split_once(':') {
+        Some(("host", key)) => {
+            let host: Option<EntityId> = id.parse().ok();
+            host.as_ref().map_or(key, EntityId::label).to_owned()
+        }
+        Some((_, label)) => label.to_owned(),
+        None => id.to_owned(),
+    }
 }
 
 /// Ids of clusters that are drawn as one node: all of a grouping that was asked for; else the dullest, until the rest fits.

@@ -8,7 +8,7 @@ use petgraph::visit::EdgeRef;
 
 use super::communities::{Communities, Members};
 use super::{Choice, Group};
-use crate::entity::Kind;
+use crate::entity::{Entity, Kind};
 use crate::graph::Graph;
 
 /// Share of services that namespaces must hold to be what a large map is grouped by.
@@ -24,6 +24,7 @@ pub(super) fn of(
     match choice.group {
         Group::None => BTreeMap::new(),
         Group::Namespace => by_namespace(graph, kept),
+        Group::Team => by_team(graph, kept),
         Group::Community => by_community(graph, kept, choice.range_s, known),
         Group::Host => by_host(graph, kept),
         Group::Service if kept.len() <= choice.nodes_max => BTreeMap::new(),
@@ -56,11 +57,20 @@ fn by_namespace(graph: &Graph, kept: &BTreeSet<NodeIndex>) -> BTreeMap<NodeIndex
     })
 }
 
+/// Services by who owns them, else by namespace.
+fn by_team(graph: &Graph, kept: &BTreeSet<NodeIndex>) -> BTreeMap<NodeIndex, String> {
+    grouped(graph, kept, |at| {
+        let node = graph.node(at)?;
+        let of = |kind: &str, name: &str| (!name.is_empty()).then(|| format!("{kind}:{name}"));
+        of("team", &node.team).or_else(|| of("namespace", &node.namespace))
+    })
+}
+
 /// Services by the host that runs most of them. What is inferred runs nowhere that anybody knows.
 fn by_host(graph: &Graph, kept: &BTreeSet<NodeIndex>) -> BTreeMap<NodeIndex, String> {
     let host = |at: &NodeIndex| {
         let node = graph.node(*at).filter(|node| !node.host.is_empty())?;
-        Some((*at, format!("host:{}", node.host)))
+        Some((*at, Entity::new(Kind::Host, &*node.host).to_string()))
     };
     kept.iter().filter_map(host).collect()
 }

@@ -6,6 +6,7 @@ fn choice(group: Group, nodes_max: usize) -> Choice {
         group,
         expand: BTreeSet::new(),
         focus: Vec::new(),
+        env: None,
         hops: 1,
         only: Only::All,
         q: String::new(),
@@ -140,13 +141,100 @@ fn problems_stay_out_of_clusters_and_filters_count_what_they_hide() {
     choice.q = "SERVICE:C".to_owned();
     assert_eq!(ids(&picture(&graph, &choice)).len(), 3);
     choice.q.clear();
-    choice.focus = vec![Entity::service("d")];
+    choice.focus = vec![Named::parse("d")];
     assert_eq!(
         ids(&picture(&graph, &choice)),
         ["service:c/1", "service:d/1"]
     );
-    choice.focus = vec![Entity::service("nobody")];
+    choice.focus = vec![Named::parse("nobody")];
     assert_eq!(picture(&graph, &choice).n_filtered, 4);
+}
+
+/// `a` and `b` of production call `pg`, `c` of a test calls it too and `b` besides; `d` says nothing of where it is.
+fn environments() -> Graph {
+    let mut edges = vec![edge("a", "b", 100.0, 0.0), edge("c", "b", 100.0, 0.0)];
+    edges.push(edge("a", "d", 100.0, 50.0));
+    for client in ["b", "c"] {
+        let connection = "database".to_owned();
+        edges.push(EdgeRow {
+            connection,
+            ..edge(client, "pg", 100.0, 0.0)
+        });
+    }
+    edges.push(EdgeRow {
+        virtual_node: "client".to_owned(),
+        connection: "virtual_node".to_owned(),
+        ..edge("user", "c", 100.0, 0.0)
+    });
+    let service = |name: &str, environments: &[&str], team: &str, namespace: &str| ServiceRow {
+        name: name.to_owned(),
+        environments: environments.iter().map(ToString::to_string).collect(),
+        team: team.to_owned(),
+        namespace: namespace.to_owned(),
+        ..ServiceRow::default()
+    };
+    let services = [
+        service("a", &["prod"], "blue", "shop"),
+        service("b", &["prod", "test"], "blue", "other"),
+        service("c", &["test"], "", "shop"),
+        service("d", &[], "", "shop"),
+    ];
+    Graph::build(&edges, &services)
+}
+
+#[test]
+fn an_environment_has_its_services_and_what_they_call() {
+    let graph = environments();
+    #[track_caller]
+    fn check(graph: &Graph, env: &str, expected: &[&str], change: impl FnOnce(&mut Choice)) {
+        let mut choice = choice(Group::None, 300);
+        choice.env = Some(env.to_owned());
+        change(&mut choice);
+        let found = ids(&picture(graph, &choice)).join(" ").replace("/1", "");
+        assert_eq!(found, expected.join(" "), "{choice:?}");
+    }
+    let prod = ["db:pg", "service:a", "service:b"];
+    check(&graph, "prod", &prod, |_| {});
+    let test = ["db:pg", "service:b", "service:c", "user:user"];
+    check(&graph, "test", &test, |_| {});
+    check(&graph, "staging", &[], |_| {});
+    let named = |text: &str| vec![Named::parse(text)];
+    check(&graph, "prod", &["service:a", "service:b"], |choice| {
+        choice.focus = named("a");
+    });
+    check(&graph, "prod", &prod, |choice| {
+        choice.focus = named("service:prod/shop/a");
+        choice.hops = 2;
+    });
+    check(&graph, "test", &[], |choice| choice.focus = named("a"));
+    check(&graph, "prod", &["db:pg", "service:b"], |choice| {
+        choice.q = "PG".to_owned();
+    });
+    check(&graph, "prod", &["service:a"], |choice| {
+        choice.only = Only::Problems
+    });
+    check(&graph, "test", &[], |choice| choice.only = Only::Problems);
+    check(&graph, "prod", &["db:pg", "service:b"], |choice| {
+        choice.focus = named("db:postgresql/pg:5432/shop");
+    });
+}
+
+#[test]
+fn teams_own_services_and_namespaces_what_nobody_is_said_to_own() {
+    let mut choice = choice(Group::Team, 300);
+    let folded = ids(&picture(&environments(), &choice));
+    let expected = [
+        "db:pg/1",
+        "namespace:shop/1",
+        "service:d/1",
+        "team:blue/2",
+        "user:user/1",
+    ];
+    assert_eq!(folded, expected);
+    choice.expand = ["team:blue".to_owned()].into();
+    choice.env = Some("prod".to_owned());
+    let open = ids(&picture(&environments(), &choice));
+    assert_eq!(open, ["db:pg/1", "service:a/1", "service:b/1"]);
 }
 
 #[test]

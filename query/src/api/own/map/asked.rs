@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use service_map::Config;
 use service_map::edge::{FAILED, REQUESTS};
-use service_map::entity::Entity;
+use service_map::entity::Named;
 use service_map::graph::cluster::{Choice, Group, Only};
 use telemetry::{RecordTime, Tenant};
 
@@ -14,8 +15,6 @@ use crate::read::parameters::{Parameters, shortened};
 use crate::read::time;
 use crate::refusal::Refusal;
 
-/// Nodes that are drawn at most.
-const NODES_MAX: usize = 300;
 /// Values of `focus` and of `expand` at most.
 const NAMED_MAX: usize = 100;
 const HOPS: u32 = 1;
@@ -27,26 +26,31 @@ pub(super) struct Asked {
     pub(super) range: Range,
     group: Group,
     expand: BTreeSet<String>,
-    focus: Vec<Entity>,
+    focus: Vec<Named>,
     hops: u32,
     pub(super) only: Only,
+    env: Option<String>,
     q: String,
+    nodes_max: usize,
     /// Whether places are wanted.
     pub(super) layout: bool,
 }
 
 impl Asked {
-    pub(super) fn read(parameters: &Parameters, now_unix_ns: u64) -> Result<Self, Refusal> {
+    pub(super) fn read(
+        parameters: &Parameters,
+        config: &Config,
+        now_unix_ns: u64,
+    ) -> Result<Self, Refusal> {
         let range = Range::of_map(parameters, now_unix_ns)?;
-        Self::read_with(parameters, range)
+        Self::read_with(parameters, config, range)
     }
 
-    pub(super) fn read_with(parameters: &Parameters, range: Range) -> Result<Self, Refusal> {
-        if parameters.text("env").is_some() {
-            return Err(Refusal::invalid(
-                "series of calls carry no environment: use q, focus or group=namespace in place of env",
-            ));
-        }
+    pub(super) fn read_with(
+        parameters: &Parameters,
+        config: &Config,
+        range: Range,
+    ) -> Result<Self, Refusal> {
         let focus = named(parameters, "focus")?;
         let layout = match parameters.text("layout") {
             None => true,
@@ -54,12 +58,14 @@ impl Asked {
         };
         Ok(Self {
             range,
-            group: group(parameters.text("group").unwrap_or("service"))?,
+            group: parameters.text("group").map_or(Ok(config.group), group)?,
             expand: named(parameters, "expand")?.into_iter().collect(),
-            focus: focus.iter().map(|id| Entity::parse(id)).collect(),
+            focus: focus.iter().map(|id| Named::parse(id)).collect(),
             hops: hops(parameters)?,
             only: only(parameters.text("only"))?,
+            env: parameters.text("env").map(str::to_owned),
             q: parameters.text("q").unwrap_or_default().to_owned(),
+            nodes_max: config.max_nodes,
             layout,
         })
     }
@@ -71,22 +77,23 @@ impl Asked {
             focus: self.focus.clone(),
             hops: self.hops,
             only: self.only,
+            env: self.env.clone(),
             q: self.q.clone(),
-            nodes_max: NODES_MAX,
+            nodes_max: self.nodes_max,
             range_s: self.range.seconds(),
         }
     }
 
     pub(super) fn is_filtered(&self) -> bool {
-        self.only != Only::All || !self.q.is_empty() || !self.focus.is_empty()
+        self.only != Only::All || !self.q.is_empty() || !self.focus.is_empty() || self.env.is_some()
     }
 
     /// Which layout this is a sight of.
     pub(super) fn view(&self, tenant: &Tenant) -> View {
         let filter = if self.is_filtered() {
             format!(
-                "{:?} {} {:?} {:?}",
-                self.only, self.hops, self.focus, self.q
+                "{:?} {} {:?} {:?} {:?}",
+                self.only, self.hops, self.focus, self.env, self.q
             )
         } else {
             String::new()
@@ -94,7 +101,7 @@ impl Asked {
         let expand: Vec<&str> = self.expand.iter().map(String::as_str).collect();
         View {
             tenant: tenant.clone(),
-            group: word(self.group),
+            group: self.group.word(),
             expand: expand.join(","),
             filter,
         }
@@ -103,7 +110,7 @@ impl Asked {
     pub(super) fn ui(&self) -> String {
         let at = |unix_ms| time::rfc3339(RecordTime { unix_ms });
         let (from, to) = (at(self.range.from_ms), at(self.range.to_ms));
-        format!("/ui/map?t={from}..{to}&group={}", word(self.group))
+        format!("/ui/map?t={from}..{to}&group={}", self.group.word())
     }
 }
 
@@ -120,29 +127,10 @@ pub(super) fn queries(range: Range) -> Vec<Reproduced> {
     vec![of(REQUESTS), of(FAILED)]
 }
 
-const GROUPS: [(&str, Group); 5] = [
-    ("service", Group::Service),
-    ("namespace", Group::Namespace),
-    ("community", Group::Community),
-    ("host", Group::Host),
-    ("none", Group::None),
-];
-
 fn group(text: &str) -> Result<Group, Refusal> {
-    if text == "team" {
-        return Err(Refusal::invalid(
-            "group=team is a later piece: no resource attribute says whose a service is; use namespace or community",
-        ));
-    }
-    let found = GROUPS.iter().find(|(word, _)| *word == text);
-    found
-        .map(|(_, group)| *group)
-        .ok_or_else(|| unread("group", "service, namespace, community, host or none", text))
-}
-
-fn word(group: Group) -> &'static str {
-    let found = GROUPS.iter().find(|(_, known)| *known == group);
-    found.map_or("service", |(word, _)| word)
+    let found = Group::ALL.into_iter().find(|group| group.word() == text);
+    let words = "service, namespace, team, community, host or none";
+    found.ok_or_else(|| unread("group", words, text))
 }
 
 fn only(text: Option<&str>) -> Result<Only, Refusal> {
@@ -193,36 +181,51 @@ mod tests {
 
     fn of(query: &str) -> Result<Asked, Refusal> {
         let parameters = Parameters::of_query(Some(query)).expect("short");
-        Asked::read(&parameters, 1_000_000_000_000_000)
+        Asked::read(&parameters, &Config::default(), 1_000_000_000_000_000)
     }
 
     #[test]
     fn every_parameter_is_understood() {
         let asked = of(
-            "group=host&expand=host:a,host:b&focus=cart&focus=db:pg&hops=2&only=problems&q=x&layout=false",
+            "group=host&expand=host:a,host:b&focus=cart&focus=db:pg&hops=2&only=problems&q=x&layout=false&env=prod",
         );
         let asked = asked.expect("valid");
         assert_eq!((asked.group, asked.hops), (Group::Host, 2));
         assert_eq!(asked.expand.len(), 2);
-        let ids: Vec<String> = asked.focus.iter().map(ToString::to_string).collect();
-        assert_eq!(ids, ["service:cart", "db:pg"]);
+        assert_eq!(asked.focus, ["service:cart", "db:pg"].map(Named::parse));
+        assert_eq!(asked.env.as_deref(), Some("prod"));
         assert!(asked.is_filtered() && !asked.layout);
         assert_eq!((asked.only, &*asked.q), (Only::Problems, "x"));
         let plain = of("").expect("valid");
         assert!(plain.layout && !plain.is_filtered());
+        assert!(of("env=prod").expect("valid").is_filtered());
+        assert_eq!(of("group=team").expect("valid").group, Group::Team);
+    }
+
+    #[test]
+    fn settings_hold_where_nothing_is_asked() {
+        let config = Config {
+            max_nodes: 20,
+            group: Group::Namespace,
+        };
+        let of = |query: &str| {
+            let parameters = Parameters::of_query(Some(query)).expect("short");
+            let asked = Asked::read(&parameters, &config, 1_000_000_000_000_000).expect("valid");
+            (asked.choice().group, asked.choice().nodes_max)
+        };
+        assert_eq!(of(""), (Group::Namespace, 20));
+        assert_eq!(of("group=service"), (Group::Service, 20));
     }
 
     #[test]
     fn what_cannot_be_meant_is_named() {
         for (query, why) in [
-            ("group=team", "later piece"),
             ("group=x", "param 'group'"),
             ("only=x", "param 'only'"),
             ("hops=0", "param 'hops'"),
             ("hops=4", "param 'hops'"),
             ("hops=x", "'hops'"),
             ("layout=x", "layout"),
-            ("env=prod", "no environment"),
             ("at=x", "param 'at'"),
         ] {
             let told = of(query).expect_err(query).to_string();

@@ -50,6 +50,6 @@ fn filtered(asked: &Asked, n_entities: usize) -> String {
     match asked.only {
         Only::Problems => format!("{hidden}: none of them has a problem"),
         Only::Changed => format!("{hidden}: none of them changed"),
-        Only::All => format!("{hidden}: nothing matches focus and q"),
+        Only::All => format!("{hidden}: nothing matches env, focus and q"),
     }
 }

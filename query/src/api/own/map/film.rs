@@ -67,7 +67,7 @@ pub(super) async fn frames(
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::of_query(text.as_deref())?;
     let range = Range::of_list(&parameters, time::unix_ns(query.0.clock.wall()))?;
-    let asked = Asked::read_with(&parameters, range)?;
+    let asked = Asked::read_with(&parameters, &query.0.map, range)?;
     let step_ms = step(&parameters, range)?;
     let tenant = tenant_of(&extensions);
     let mut marks = marks_to(&query, range);

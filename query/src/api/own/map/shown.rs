@@ -123,7 +123,7 @@ impl Shown {
                 .map(|(at, drawn)| Node::of(drawn, place(at), range_s))
                 .collect(),
             edges: edges
-                .map(|(at, drawn)| Edge::of(picture, drawn, points(at), range_s))
+                .map(|(at, drawn)| Edge::of(picture, drawn, points(at), range))
                 .collect(),
             clusters: picture.clusters.iter().map(Group::of).collect(),
             hidden: Hidden {
@@ -152,11 +152,14 @@ impl Node {
             state: drawn.verdict.state.word(),
             state_rule: drawn.verdict.rule,
             inferred: drawn.is_inferred,
-            badges: if drawn.is_deployed {
-                vec!["deploy"]
-            } else {
-                Vec::new()
-            },
+            badges: [
+                (drawn.is_deployed, "deploy"),
+                // its numbers are of all of them
+                (drawn.environments.len() > 1, "environments"),
+            ]
+            .into_iter()
+            .filter_map(|(is_so, badge)| is_so.then_some(badge))
+            .collect(),
         }
     }
 }
@@ -166,7 +169,7 @@ impl Edge {
         picture: &Picture,
         drawn: &DrawnEdge,
         points: Option<Vec<(i32, i32)>>,
-        range_s: f64,
+        range: Range,
     ) -> Self {
         let id = |at: usize| {
             picture
@@ -178,16 +181,17 @@ impl Edge {
             from: id(drawn.from),
             to: id(drawn.to),
             points,
-            rate: drawn.now.calls / range_s,
+            rate: drawn.now.calls / range.seconds(),
             error_ratio: drawn.now.error_ratio(),
             client_p95: quantile(&drawn.now.client, 0.95),
             server_p95: quantile(&drawn.now.server, 0.95),
             r#async: drawn.is_async,
             state: drawn.verdict.state.word(),
             state_rule: drawn.verdict.rule,
-            first_seen: drawn
-                .first_seen_unix_ms
-                .map(|unix_ms| time::rfc3339(RecordTime { unix_ms })),
+            first_seen: drawn.first_seen_unix_ms.map(|unix_ms| {
+                let unix_ms = unix_ms.min(range.to_ms);
+                time::rfc3339(RecordTime { unix_ms })
+            }),
         }
     }
 }

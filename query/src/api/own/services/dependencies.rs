@@ -6,20 +6,19 @@ use axum::response::Response;
 use serde::Serialize;
 use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS};
 use service_map::entity::{Entity, Kind as EntityKind};
-use service_map::graph::measure::{Measure, quantile};
+use service_map::graph::measure::Measure;
 use service_map::graph::{Edge, Graph, Node};
-use telemetry::RecordTime;
 
-use super::numbers::{Change, Numbers};
+use super::call::Call;
+use super::numbers::Change;
 use super::sorted::{Key, Page, Sort};
 use super::{Asked, answer, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
-use crate::map::range::{Range, WEEK_MS};
+use crate::map::range::{Range, Until, WEEK_MS};
 use crate::map::rows::{Rows, rows, tally};
 use crate::map::tally::Tally;
-use crate::read::time;
 use crate::refusal::Refusal;
 use crate::work::off_thread;
 
@@ -31,15 +30,7 @@ struct Dependency {
     kind: &'static str,
     name: String,
     #[serde(flatten)]
-    numbers: Numbers,
-    client_p95: Option<f64>,
-    server_p95: Option<f64>,
-    /// Mean time on the way: what clients see less what servers see, in s.
-    gap_s: Option<f64>,
-    r#async: bool,
-    state: &'static str,
-    state_rule: Option<&'static str>,
-    first_seen: Option<String>,
+    call: Call,
     change: Option<Change>,
 }
 
@@ -75,7 +66,7 @@ async fn listed(
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
     let page = Page::read(&asked.parameters, Sort::Rate)?;
     let mut marks = marks(&query);
-    let range = asked.range;
+    let (range, until) = (asked.range, asked.until);
     let rows = rows(&query, &asked.tenant, range, &mut marks).await?;
     let before = tally(&query, &asked.tenant, range.before(WEEK_MS), None).await?;
     let ui = format!("/ui/services/{name}");
@@ -87,18 +78,18 @@ async fn listed(
     );
     let items = off_thread(move || {
         let before = Rows::of(&before, &Tally::default()).graph();
-        let mut items = of_service(&rows.graph(), &before, &name, range)?;
+        let mut items = of_service(&rows.graph(), &before, &name, (range, until))?;
         items.retain(|(kind, _)| is_wanted(*kind));
         Ok(items.into_iter().map(|(_, item)| item).collect::<Vec<_>>())
     })
     .await?;
     let key = |item: &Dependency| Key {
         name: format!("{} {}", item.direction, item.id),
-        rate: item.numbers.rate,
-        error_ratio: item.numbers.error_ratio,
-        p95: item.numbers.p95,
-        total_s: item.numbers.total_s,
-        state: item.state,
+        rate: item.call.numbers.rate,
+        error_ratio: item.call.numbers.error_ratio,
+        p95: item.call.numbers.p95,
+        total_s: item.call.numbers.total_s,
+        state: item.call.state,
     };
     answer(&query, &marks, page.of(items, key), frame)
 }
@@ -107,7 +98,7 @@ fn of_service(
     graph: &Graph,
     before: &Graph,
     name: &str,
-    range: Range,
+    times: (Range, Until),
 ) -> Result<Vec<(EntityKind, Dependency)>, Refusal> {
     let service = Entity::service(name);
     if graph.find(&service).is_none() {
@@ -117,11 +108,11 @@ fn of_service(
     for (from, to, edge) in graph.edges() {
         let measure = before.measure(&from.entity, &to.entity);
         if from.entity == service {
-            let item = Dependency::of("callee", to, edge, measure, range);
+            let item = Dependency::of("callee", to, edge, measure, times);
             items.push((to.entity.kind, item));
         }
         if to.entity == service {
-            let item = Dependency::of("caller", from, edge, measure, range);
+            let item = Dependency::of("caller", from, edge, measure, times);
             items.push((from.entity.kind, item));
         }
     }
@@ -134,27 +125,16 @@ impl Dependency {
         other: &Node,
         edge: &Edge,
         before: Option<&Measure>,
-        range: Range,
+        times: (Range, Until),
     ) -> Self {
-        let (client, server) = (&edge.now.client, &edge.now.server);
-        let has_both = !client.is_empty() && !server.is_empty();
-        let numbers = Numbers::of(&edge.now, range);
+        let call = Call::of(edge, times);
         Self {
             direction,
             id: other.entity.to_string(),
             kind: other.entity.kind.word(),
             name: other.entity.name.clone(),
-            client_p95: quantile(client, 0.95),
-            server_p95: quantile(server, 0.95),
-            gap_s: has_both.then(|| client.sum() / client.count() - server.sum() / server.count()),
-            r#async: edge.is_async,
-            state: edge.verdict.state.word(),
-            state_rule: edge.verdict.rule,
-            first_seen: edge
-                .first_seen_unix_ms
-                .map(|unix_ms| time::rfc3339(RecordTime { unix_ms })),
-            change: numbers.change(before, range),
-            numbers,
+            change: call.numbers.change(before, times.0),
+            call,
         }
     }
 }

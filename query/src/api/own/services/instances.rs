@@ -7,7 +7,6 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::Extensions;
 use axum::response::Response;
 use serde::Serialize;
-use telemetry::RecordTime;
 
 use super::numbers::{Change, Numbers};
 use super::sorted::{Key, Page, Sort};
@@ -15,11 +14,10 @@ use super::{Asked, answer, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
-use crate::map::range::{Range, WEEK_MS};
+use crate::map::range::{Range, Until, WEEK_MS};
 use crate::map::source::series;
 use crate::map::spans::grouped;
 use crate::map::tally::{INSTANCE_INFO, INSTANCE_SECONDS, seen};
-use crate::read::time;
 use crate::refusal::Refusal;
 
 #[derive(Serialize)]
@@ -89,7 +87,7 @@ pub(super) async fn instances(
             let measure = now.get(&key).cloned().unwrap_or_default();
             let numbers = Numbers::of(&measure, range);
             let change = numbers.change(before.get(&key), range);
-            Instance::of(id, infos.get(id), numbers, change)
+            Instance::of(id, infos.get(id), numbers, change, asked.until)
         })
         .collect();
     let key = |item: &Instance| Key {
@@ -146,8 +144,8 @@ pub(super) async fn deployments(
             let deployment = Deployment {
                 version: version.to_owned(),
                 instances: instances.len(),
-                first_seen: time::rfc3339(RecordTime { unix_ms: first }),
-                last_seen: time::rfc3339(RecordTime { unix_ms: last }),
+                first_seen: asked.until.text(first),
+                last_seen: asked.until.text(last),
             };
             (first, deployment)
         })
@@ -203,12 +201,17 @@ fn by_instance(infos: &[SeriesData], range: Range) -> BTreeMap<String, Info> {
 }
 
 impl Instance {
-    fn of(id: &str, info: Option<&Info>, numbers: Numbers, change: Option<Change>) -> Self {
+    fn of(
+        id: &str,
+        info: Option<&Info>,
+        numbers: Numbers,
+        change: Option<Change>,
+        until: Until,
+    ) -> Self {
         let text = |of: fn(&Info) -> &String| {
             let found = info.map(of).filter(|text| !text.is_empty());
             found.cloned()
         };
-        let at = |unix_ms| time::rfc3339(RecordTime { unix_ms });
         Self {
             instance: id.to_owned(),
             version: text(|info| &info.version),
@@ -217,8 +220,8 @@ impl Instance {
             container: text(|info| &info.container),
             pod: text(|info| &info.pod),
             numbers,
-            first_seen: info.map(|info| at(info.first_ms)),
-            last_seen: info.map(|info| at(info.last_ms)),
+            first_seen: info.map(|info| until.text(info.first_ms)),
+            last_seen: info.map(|info| until.text(info.last_ms)),
             change,
         }
     }

@@ -7,9 +7,9 @@ use crate::map::range::Range;
 
 /// Exact counts, and quantiles that are at most half a bucket (4 %) off.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Numbers {
+pub(in crate::api::own) struct Numbers {
     /// Calls a second.
-    pub(super) rate: f64,
+    pub(in crate::api::own) rate: f64,
     pub(super) error_ratio: Option<f64>,
     /// In s.
     pub(super) p50: Option<f64>,
@@ -21,14 +21,14 @@ pub(super) struct Numbers {
 
 /// What is different against the week before; none where one of the two has nothing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Change {
+pub(in crate::api::own) struct Change {
     rate: f64,
     error_ratio: Option<f64>,
     p95: Option<f64>,
 }
 
 impl Numbers {
-    pub(super) fn of(measure: &Measure, range: Range) -> Self {
+    pub(in crate::api::own) fn of(measure: &Measure, range: Range) -> Self {
         let at = |q| quantile(measure.durations(), q);
         Self {
             rate: measure.calls / range.seconds(),
@@ -41,7 +41,11 @@ impl Numbers {
     }
 
     /// None if there was nothing a week before.
-    pub(super) fn change(&self, before: Option<&Measure>, range: Range) -> Option<Change> {
+    pub(in crate::api::own) fn change(
+        &self,
+        before: Option<&Measure>,
+        range: Range,
+    ) -> Option<Change> {
         let before = Self::of(before.filter(|measure| !measure.is_empty())?, range);
         let minus = |now: Option<f64>, before: Option<f64>| Some(now? - before?);
         Some(Change {

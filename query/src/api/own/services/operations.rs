@@ -5,6 +5,7 @@ use axum::http::Extensions;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::group::Group;
 use super::numbers::{Change, Numbers};
 use super::sorted::{Key, Page, Sort};
 use super::{Asked, answer};
@@ -18,13 +19,8 @@ use crate::refusal::Refusal;
 
 #[derive(Serialize)]
 struct Operation {
-    operation: String,
-    /// `server`, `client`, …
-    kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    env: Option<String>,
+    #[serde(flatten)]
+    of: Group,
     #[serde(flatten)]
     numbers: Numbers,
     change: Option<Change>,
@@ -45,27 +41,19 @@ pub(super) async fn operations(
     let read = |range, live| grouped(&query, &asked.tenant, SPAN_SECONDS, &name, by, range, live);
     let now = read(range, Some(&mut marks)).await?;
     let before = read(range.before(WEEK_MS), None).await?;
-    let third = by.get(2).copied();
     let items = now
         .iter()
         .map(|(key, measure)| {
-            let part = |at: usize| key.get(at).cloned().unwrap_or_default();
             let numbers = Numbers::of(measure, range);
             Operation {
-                operation: part(0),
-                kind: kind(&part(1)),
-                version: (third == Some("service_version")).then(|| part(2)),
-                env: (third == Some("deployment_environment")).then(|| part(2)),
+                of: Group::of(key, by),
                 change: numbers.change(before.get(key), range),
                 numbers,
             }
         })
         .collect();
     let key = |item: &Operation| Key {
-        name: format!(
-            "{} {} {:?} {:?}",
-            item.operation, item.kind, item.version, item.env
-        ),
+        name: item.of.name(),
         rate: item.numbers.rate,
         error_ratio: item.numbers.error_ratio,
         p95: item.numbers.p95,
@@ -78,23 +66,10 @@ pub(super) async fn operations(
 }
 
 fn by(parameters: &Parameters) -> Result<By, Refusal> {
-    match parameters.text("group") {
-        None => Ok(&["span_name", "span_kind"]),
-        Some("version") => Ok(&["span_name", "span_kind", "service_version"]),
-        Some("env") => Ok(&["span_name", "span_kind", "deployment_environment"]),
-        Some("instance") => Err(Refusal::invalid(
-            "operations are not counted by instance; /instances has the requests of each",
-        )),
-        Some(_) => Err(Refusal::invalid(
-            "unable to parse param 'group': expected version or env",
-        )),
+    let by = Group::by(parameters)?;
+    if Group::counted(by) != by {
+        let text = "operations are not counted by instance; /instances has the requests of each";
+        return Err(Refusal::invalid(text));
     }
-}
-
-/// `SPAN_KIND_SERVER` as `server`.
-fn kind(label: &str) -> String {
-    label
-        .strip_prefix("SPAN_KIND_")
-        .unwrap_or(label)
-        .to_lowercase()
+    Ok(by)
 }

@@ -1,4 +1,4 @@
-//! Span names as labels: what identifies a single request in them is taken out, so that an operation is one series.
+//! Names of spans as labels: what identifies a single request in them is taken out, so that an operation is one series.
 
 /// Bytes of a name that become a label.
 const NAME_BYTES_MAX: usize = 256;
@@ -8,7 +8,7 @@ const READ_BYTES_MAX: usize = 16 * NAME_BYTES_MAX;
 const HEX_MIN: usize = 16;
 
 /// Writes the name with ids in it replaced by `{id}`: UUIDs, long hex numbers, and numbers that stand alone between `/`, spaces and the like.
-pub(super) fn write_normal(name: &str, normal: &mut String) {
+pub fn write_normal(name: &str, normal: &mut String) {
     normal.clear();
     let mut rest = name;
     // what is cut off in the end need not be looked at

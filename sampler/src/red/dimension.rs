@@ -1,0 +1,151 @@
+//! Dimensions: attributes of spans that become labels of their series, as a policy says (docs/decisions/192). In: names. Out: labels and, of a span, values.
+
+use telemetry::semconv;
+use telemetry::wire::{Attributes, SpanView};
+
+/// Dimensions at most.
+pub const DIMENSIONS_MAX: usize = 8;
+/// Bytes of a value that become a label.
+const VALUE_BYTES_MAX: usize = 128;
+/// Bytes of the name of an attribute.
+const NAME_BYTES_MAX: usize = 128;
+/// Labels that series of spans have anyway, or that mean something else to tools.
+const RESERVED: [&str; 12] = [
+    "deployment_environment",
+    "instance",
+    "job",
+    "le",
+    "metric_overflow",
+    "otel_metric_overflow",
+    "service",
+    "service_name",
+    "service_namespace",
+    "service_version",
+    "span_kind",
+    "span_name",
+];
+
+/// Attributes with the labels that they become.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dimensions(Vec<Dimension>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Dimension {
+    attribute: String,
+    label: String,
+}
+
+/// Why names are no dimensions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DimensionError {
+    #[error("{n} dimensions, over the limit of {DIMENSIONS_MAX}")]
+    TooMany { n: usize },
+    #[error("{name:?} is no name of an attribute: 1 to {NAME_BYTES_MAX} bytes")]
+    Name { name: String },
+    #[error("{name:?} would be the label {label:?}, which series of spans have already")]
+    Taken { name: String, label: String },
+}
+
+impl Dimensions {
+    /// # Errors
+    /// When there are too many, or two would be one label.
+    pub fn of(names: &[String]) -> Result<Self, DimensionError> {
+        if names.len() > DIMENSIONS_MAX {
+            return Err(DimensionError::TooMany { n: names.len() });
+        }
+        let mut all: Vec<Dimension> = Vec::with_capacity(names.len());
+        for name in names {
+            if !(1..=NAME_BYTES_MAX).contains(&name.len()) {
+                let name = name.chars().take(NAME_BYTES_MAX).collect();
+                return Err(DimensionError::Name { name });
+            }
+            let label = semconv::label_of(name);
+            let is_taken = RESERVED.contains(&label.as_str())
+                || label == "status_code"
+                || label.starts_with("__")
+                || all.iter().any(|other| other.label == label);
+            if is_taken {
+                let name = name.clone();
+                return Err(DimensionError::Taken { name, label });
+            }
+            let attribute = name.clone();
+            all.push(Dimension { attribute, label });
+        }
+        Ok(Self(all))
+    }
+
+    /// Writes the values that a span has: its own, else its resource's, else nothing.
+    pub(super) fn read(&self, span: &SpanView<'_>, values: &mut Vec<String>) {
+        values.clear();
+        let of = |mut attributes: Attributes<'_>, name: &str| {
+            let (_, value) = attributes.find(|(key, _)| *key == name)?;
+            Some(cut(&value.text()).to_owned())
+        };
+        values.extend(self.0.iter().map(|dimension| {
+            let name = dimension.attribute.as_str();
+            let own = of(span.attributes(), name);
+            let value = own.or_else(|| of(span.resource().attributes(), name));
+            value.unwrap_or_default()
+        }));
+    }
+
+    /// Labels with values that are not empty.
+    pub(super) fn labels<'a>(
+        &'a self,
+        values: &'a [String],
+    ) -> impl Iterator<Item = (String, String)> + 'a {
+        let pairs = self.0.iter().zip(values);
+        let there = pairs.filter(|(_, value)| !value.is_empty());
+        there.map(|(dimension, value)| (dimension.label.clone(), value.clone()))
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(VALUE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_labels_of_which_each_is_one() {
+        #[track_caller]
+        fn check(names: &[&str], expected: Result<&[&str], &str>) {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let found = Dimensions::of(&names);
+            match (&found, expected) {
+                (Ok(found), Ok(labels)) => {
+                    assert!(found.0.iter().map(|one| &one.label).eq(labels), "{names:?}");
+                }
+                (Err(error), Err(why)) => {
+                    assert!(error.to_string().contains(why), "{names:?}: {error}");
+                }
+                _ => panic!("{names:?}: {found:?}"),
+            }
+        }
+        check(&[], Ok(&[]));
+        check(
+            &["http.route", "team", "3d"],
+            Ok(&["http_route", "team", "key_3d"]),
+        );
+        check(&["service.name"], Err("service_name"));
+        check(&["status.code"], Err("status_code"));
+        check(&["__x"], Err("__x"));
+        check(&["a.b", "a_b"], Err("\"a_b\""));
+        check(&[""], Err("no name"));
+        check(
+            &["1", "2", "3", "4", "5", "6", "7", "8", "9"],
+            Err("9 dimensions"),
+        );
+    }
+}
