@@ -9,6 +9,7 @@ mod map;
 mod print;
 mod query;
 mod remote;
+mod runtime;
 mod serve;
 mod services;
 mod tail;

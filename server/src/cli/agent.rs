@@ -4,9 +4,11 @@
 
 use agent::{Agent, RunError};
 use telemetry::Clock;
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::print::complain;
+use super::runtime::block_on;
 use super::serve::told_to_stop;
 use crate::config::Layered;
 use crate::exit::Exit;
@@ -37,20 +39,10 @@ pub(super) fn run(layered: Layered) -> Exit {
             return Exit::Usage;
         }
     };
-    // One thread: what an agent reads is off it, and it may cost a hundredth of a core.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_name("tracewell-agent")
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            complain(format_args!("cannot start: {error}"));
-            return Exit::Failed;
-        }
-    };
     complain(greeting);
-    runtime.block_on(until_stopped(agent))
+    // One thread: what an agent reads is off it, and it may cost a hundredth of a core.
+    let builder = Builder::new_current_thread();
+    block_on(builder, "tracewell-agent", until_stopped(agent))
 }
 
 async fn until_stopped(agent: Agent) -> Exit {

@@ -68,9 +68,12 @@ fn line(cells: &[String]) -> String {
     quoted.join(",")
 }
 
-/// Control characters, line ends among them, are written as escapes: a terminal is safe, and a line is a row.
+/// Control characters, line ends among them, are written as escapes: a terminal is safe, and a line is a row. What a spreadsheet would take for a
+/// formula has a `'` in front, which it takes for text.
 fn quoted(text: &str) -> String {
-    let text = Safe(text).to_string();
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t']) && text.parse::<f64>().is_err();
+    let mark = if is_formula { "'" } else { "" };
+    let text = format!("{mark}{}", Safe(text));
     match text.contains([',', '"']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text,
@@ -81,6 +84,22 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("@a", "'@a"),
+            ("-cmd", "'-cmd"),
+            ("\tx", "'\\tx"),
+            ("+1,2", "\"'+1,2\""),
+            ("-1.5", "-1.5"),
+            ("+Inf", "+Inf"),
+            ("a=b", "a=b"),
+        ] {
+            assert_eq!(quoted(text), cell);
+        }
+    }
 
     #[test]
     fn items_are_rows_of_their_fields() {

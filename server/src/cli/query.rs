@@ -98,7 +98,7 @@ fn print_table(answer: &remote::Answer) -> Result<(), RemoteError> {
     let lines = table::lines(&answer.data);
     if lines.is_empty() {
         complain(
-            "nothing there at that time; which metrics there are: tracewell query 'count by (__name__) ({__name__!=\"\"})'",
+            "nothing there at that time (what was sent is some 10 s on its way); which metrics there are: tracewell query 'count by (__name__) ({__name__!=\"\"})'",
         );
     }
     let _all = lines.iter().all(print::line);

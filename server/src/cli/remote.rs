@@ -10,10 +10,12 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::runtime::Builder;
 
 use super::Output;
 use super::csv::Csv;
 use super::print::{self, complain};
+use super::runtime::block_on;
 use crate::exit::Exit;
 pub(super) use error::RemoteError;
 pub(super) use parameters::Parameters;
@@ -63,23 +65,20 @@ impl Remote {
     where
         F: Future<Output = Result<(), RemoteError>>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                complain(format_args!("cannot start: {error}"));
-                return Exit::Failed;
+        let ended = async {
+            let remote = Self::new(url, output)?;
+            tokio::select! {
+                ended = verb(remote) => ended.map(|()| Exit::Done),
+                () = interrupted() => Ok(Exit::Interrupted),
             }
         };
-        match Self::new(url, output).and_then(|remote| runtime.block_on(verb(remote))) {
-            Ok(()) => Exit::Done,
-            Err(error) => {
+        let exit = async {
+            ended.await.unwrap_or_else(|error: RemoteError| {
                 complain(&error);
                 error.exit()
-            }
-        }
+            })
+        };
+        block_on(Builder::new_current_thread(), "tracewell-client", exit)
     }
 
     pub(super) fn url(&self) -> &str {
@@ -109,6 +108,13 @@ impl Remote {
             Output::Csv => csv(answer)?.print(),
         };
         Ok(())
+    }
+}
+
+/// Returns at Ctrl-C.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await; // then the signal ends the process by itself
     }
 }
 

@@ -1,11 +1,13 @@
 //! `tracewell` and `tracewell serve`: run the server until it is told to stop.
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use telemetry::Clock;
 
 use super::print::complain;
+use super::runtime::block_on;
 use crate::app::{App, StartError, StopCause};
 use crate::config::Layered;
 use crate::exit::Exit;
@@ -13,18 +15,7 @@ use crate::logging;
 
 pub(super) fn run(layered: Layered) -> Exit {
     logging::install(&layered.config.server.log, Clock::host());
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("tracewell")
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            complain(format_args!("cannot start: {error}"));
-            return Exit::Failed;
-        }
-    };
-    runtime.block_on(serve(layered))
+    block_on(Builder::new_multi_thread(), "tracewell", serve(layered))
 }
 
 async fn serve(layered: Layered) -> Exit {
