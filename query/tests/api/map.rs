@@ -240,6 +240,7 @@ async fn every_node_is_an_entity_and_leads_back_to_the_map() {
             assert_eq!(answer.status, 200, "{path}: {body}");
             assert_eq!(body["red"]["rate"], node["rate"], "{body}");
             assert_eq!(body["red"]["state"], node["state"], "{body}");
+            assert_eq!(body["kind"], node["kind"], "{body}");
             // relations are the edges of the map
             let is_at = |edge: &&Value| edge["from"] == id || edge["to"] == id;
             let edges = map["edges"].as_array().expect("edges");

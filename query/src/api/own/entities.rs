@@ -18,8 +18,9 @@ use super::infra::{Join, SignalRow};
 use super::services::call::Call;
 use super::{Frame, Marks, RequestId, json_answer, marked, tenant_of};
 use crate::Query;
+use crate::api::prometheus::marks;
 use crate::correlate::{self, Relation, Stack};
-use crate::map::range::Range;
+use crate::map::range::{Range, Until};
 use crate::read::parameters::{Parameters, check_range};
 use crate::read::time;
 use crate::refusal::{Kind, Refusal};
@@ -148,18 +149,18 @@ pub(super) async fn entity(
 
 impl Asked {
     async fn answer(&self, query: &Query, id: &EntityId) -> Result<Response, Refusal> {
-        let mut marks = Marks::default();
+        let mut marks = marks(query);
         let on_map = self.on_map(query, id, &mut marks).await?;
         let stack = self.stack(query, id, on_map.is_some()).await?;
         marks.limited(stack.is_cut || on_map.as_ref().is_some_and(|node| node.is_cut));
         let signal = |one| SignalRow::of(one, self.from_ns);
-        let what = self.what;
+        let (what, until) = (self.what, self.times().1);
         let answer = Answer {
             entity: named(&stack, &stack.entity),
             from: at(self.range.0),
             to: at(self.range.1),
-            relations: (what == What::All).then(|| relations(&stack, on_map.as_ref())),
-            items: (what == What::Stack).then(|| levels(&stack)),
+            relations: (what == What::All).then(|| relations(&stack, on_map.as_ref(), until)),
+            items: (what == What::Stack).then(|| levels(&stack, until)),
             signals: (what != What::Stack).then(|| stack.signals.iter().map(signal).collect()),
             red: on_map.as_ref().map(|node| &node.red),
             why_empty: (!has_stack(id)).then(|| why_empty(id)),
@@ -183,10 +184,13 @@ impl Asked {
         if self.what != What::All && has_stack(id) {
             return Ok(None);
         }
+        on_map(query, &self.tenant, id, self.times(), marks).await
+    }
+
+    fn times(&self) -> (Range, Until) {
         let (from_ms, to_ms) = self.range;
         let range = Range { from_ms, to_ms };
-        let times = (range, range.until(self.now));
-        on_map(query, &self.tenant, id, times, marks).await
+        (range, range.until(self.now))
     }
 
     async fn stack(&self, query: &Query, id: &EntityId, is_on_map: bool) -> Result<Stack, Refusal> {
@@ -218,11 +222,16 @@ fn has_stack(id: &EntityId) -> bool {
 fn why_empty(id: &EntityId) -> String {
     format!(
         "no probe tells yet on what a {} runs: there is nothing below it, and it has no signals but its requests",
-        match id.kind() {
-            EntityKind::Database => "database",
-            kind => kind.word(),
-        }
+        word(id.kind())
     )
+}
+
+/// A kind as answers name it.
+fn word(kind: EntityKind) -> &'static str {
+    match kind {
+        EntityKind::Database => "database",
+        kind => kind.word(),
+    }
 }
 
 /// The map around it.
@@ -271,29 +280,33 @@ fn at(unix_ms: i64) -> String {
 fn named<'a>(stack: &'a Stack, id: &'a EntityId) -> Named<'a> {
     Named {
         id: id.to_string(),
-        kind: id.kind().word(),
+        kind: word(id.kind()),
         label: Cow::Borrowed(stack.labels.get(id).map_or(id.label(), String::as_str)),
     }
 }
 
 impl Held {
-    fn of(relation: &Relation) -> Self {
+    fn of(relation: &Relation, until: Until) -> Self {
         Self {
             join: Join::of(relation.method),
-            from: at(relation.from_unix_ms),
-            to: at(relation.to_unix_ms),
+            from: until.text(relation.from_unix_ms),
+            to: until.text(relation.to_unix_ms),
         }
     }
 }
 
 /// The neighbours of the entity: whom it calls and who calls it, then what it runs on and what runs on it.
-fn relations<'a>(stack: &'a Stack, on_map: Option<&'a OnMap>) -> Vec<RelationRow<'a>> {
+fn relations<'a>(
+    stack: &'a Stack,
+    on_map: Option<&'a OnMap>,
+    until: Until,
+) -> Vec<RelationRow<'a>> {
     let calls = on_map.map_or(&[][..], |node| &node.calls).iter();
     let calls = calls.map(|one| RelationRow {
         relation: one.relation,
         entity: Named {
             id: one.entity.to_string(),
-            kind: one.entity.id().kind().word(),
+            kind: one.entity.kind.word(),
             label: Cow::Borrowed(&one.entity.name),
         },
         held: None,
@@ -302,7 +315,7 @@ fn relations<'a>(stack: &'a Stack, on_map: Option<&'a OnMap>) -> Vec<RelationRow
     let row = |relation, id, of| RelationRow {
         relation,
         entity: named(stack, id),
-        held: Some(Held::of(of)),
+        held: Some(Held::of(of, until)),
         call: None,
     };
     let neighbour = |one: &&Relation| one.upper == stack.entity || one.lower == stack.entity;
@@ -317,7 +330,7 @@ fn relations<'a>(stack: &'a Stack, on_map: Option<&'a OnMap>) -> Vec<RelationRow
     calls.chain(runs).collect()
 }
 
-fn levels(stack: &Stack) -> Vec<Level<'_>> {
+fn levels(stack: &Stack, until: Until) -> Vec<Level<'_>> {
     let mut all: Vec<&EntityId> = stack
         .relations
         .iter()
@@ -330,7 +343,7 @@ fn levels(stack: &Stack) -> Vec<Level<'_>> {
         let of_id = stack.relations.iter().filter(|one| one.upper == *id);
         let below = of_id.map(|one| Below {
             id: one.lower.to_string(),
-            held: Held::of(one),
+            held: Held::of(one, until),
         });
         below.collect()
     };

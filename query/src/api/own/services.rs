@@ -10,6 +10,7 @@ mod group;
 mod instances;
 pub(super) mod numbers;
 mod operations;
+mod reproduced;
 mod sorted;
 
 use axum::Router;
@@ -33,6 +34,7 @@ use crate::api::request_id::RequestId;
 use crate::api::{json_answer, marked, tenant_of};
 use crate::map::range::{Range, Until};
 use crate::map::rows::rows;
+use crate::map::spans::By;
 use crate::map::tally::INSTANCE_SECONDS;
 use crate::read::parameters::{Parameters, shortened};
 use crate::read::time;
@@ -55,6 +57,9 @@ pub(super) fn routes() -> Router<Query> {
         .route(&under("errors"), get(errors::errors))
         .route(&under("examples"), get(examples::examples))
 }
+
+/// Labels of the list of services.
+const BY_SERVICE: By = &["service_name"];
 
 /// A list of rows.
 #[derive(Serialize)]
@@ -149,7 +154,8 @@ async fn services(
         total_s: item.numbers.total_s,
         state: item.state,
     };
-    let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], "/ui/services");
+    let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, None, range);
+    let frame = asked.frame(&marks, &request_id, queries, "/ui/services");
     answer(&query, &marks, page.of(items, key), frame)
 }
 
@@ -164,8 +170,9 @@ async fn service(
     let mut marks = marks(&query);
     let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let ui = format!("/ui/services/{name}");
-    let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], &ui);
     let (range, until) = (asked.range, asked.until);
+    let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, Some(&name), range);
+    let frame = asked.frame(&marks, &request_id, queries, &ui);
     let one = off_thread(move || {
         let row = rows.services.iter().find(|row| row.name == name);
         let item = row
@@ -221,27 +228,20 @@ impl Asked {
         })
     }
 
-    fn frame(&self, marks: &Marks, request_id: &RequestId, metrics: &[&str], ui: &str) -> Frame {
+    fn frame(
+        &self,
+        marks: &Marks,
+        request_id: &RequestId,
+        queries: Vec<Reproduced>,
+        ui: &str,
+    ) -> Frame {
         let at = |unix_ms| time::rfc3339(RecordTime { unix_ms });
         let (from, to) = (at(self.range.from_ms), at(self.range.to_ms));
         Frame {
-            queries: metrics
-                .iter()
-                .map(|name| increase(name, self.range))
-                .collect(),
+            queries,
             ui: Some(format!("{ui}?t={from}..{to}")),
             ..Frame::of(marks, request_id)
         }
-    }
-}
-
-/// PromQL that gives the requests of each service.
-fn increase(metric: &str, range: Range) -> Reproduced {
-    let seconds = (range.seconds() as u64).max(1);
-    let at_s = range.to_ms.div_euclid(1_000);
-    Reproduced {
-        lang: "promql",
-        q: format!("sum by (service_name, status_code) (increase({metric}[{seconds}s] @ {at_s}))"),
     }
 }
 

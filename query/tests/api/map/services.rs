@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{find, names, shop};
+use crate::served::Served;
 
 #[tokio::test]
 async fn services_are_listed_with_their_numbers() {
@@ -88,6 +89,69 @@ async fn one_service_is_told_from_all_sides() {
     let path = "/api/tracewell/v1/services/cart/deployments?from=now-1h";
     let both = served.get(path).await.json();
     assert_eq!(names(&both["items"], "version"), ["2", "1"]);
+}
+
+/// Sums of a PromQL query of an answer, by a label.
+async fn asked(served: &Served, answer: &Value, at: usize, label: &str) -> Vec<(String, f64)> {
+    let q = answer["queries"][at]["q"].as_str().expect("a query");
+    let body = served
+        .get_with("/api/v1/query", &[("query", q)])
+        .await
+        .json();
+    let found = body["data"]["result"].as_array().expect("a vector");
+    let mut sums: Vec<(String, f64)> = Vec::new();
+    for one in found {
+        let name = one["metric"][label].as_str().unwrap_or_default().to_owned();
+        let value = one["value"][1].as_str().expect("a number").parse::<f64>();
+        let value = value.expect("a number");
+        match sums.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += value,
+            None => sums.push((name, value)),
+        }
+    }
+    sums.sort_by(|a, b| a.0.cmp(&b.0));
+    sums
+}
+
+#[tokio::test]
+async fn the_queries_of_an_answer_give_its_numbers() {
+    let served = shop().await;
+    let get = async |what: &str| -> Value {
+        let path = format!("/api/tracewell/v1/services{what}?from=now-5m");
+        served.get(&path).await.json()
+    };
+    let of = |name: &str, n: f64| (name.to_owned(), n);
+    let services = get("").await;
+    assert_eq!(
+        asked(&served, &services, 0, "service_name").await,
+        [of("cart", 60.0), of("web", 60.0)]
+    );
+    let p95 = asked(&served, &services, 1, "service_name").await;
+    let cart = find(&services["items"], "name", "cart")["p95"].as_f64();
+    assert!(
+        (p95[0].1 - cart.expect("s")).abs() < 0.01,
+        "{p95:?} {cart:?}"
+    );
+    for (what, label, expected) in [
+        ("", "service_name", vec![of("cart", 60.0)]),
+        ("/operations", "span_name", vec![of("GET /", 60.0)]),
+        ("/errors", "span_name", vec![of("GET /", 60.0)]),
+        ("/instances", "service_instance_id", vec![of("c1", 60.0)]),
+        ("/deployments", "service_version", vec![of("2", 1.0)]),
+        (
+            "/dependencies",
+            "server",
+            vec![
+                of("cart", 60.0),
+                of("mail", 30.0),
+                of("orders", 30.0),
+                of("pg", 120.0),
+            ],
+        ),
+    ] {
+        let body = get(&format!("/cart{what}")).await;
+        assert_eq!(asked(&served, &body, 0, label).await, expected, "{what}");
+    }
 }
 
 #[tokio::test]

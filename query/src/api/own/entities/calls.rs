@@ -1,7 +1,7 @@
 //! What the map knows of an entity: its requests, and who calls whom around it. In: an id and a range. Out: the node that it is, if it is one.
 
 use serde::Serialize;
-use service_map::entity::{Entity, Named};
+use service_map::entity::{Entity, Kind, Named};
 use service_map::graph::{Direction, Graph, Node, NodeIndex};
 use telemetry::Tenant;
 use telemetry::entity::{EntityId, EntityKind};
@@ -102,14 +102,17 @@ fn neighbours(
     direction: Direction,
     times: (Range, Until),
 ) -> Vec<Neighbour> {
-    let relation = match direction {
-        Direction::Outgoing => "calls",
-        Direction::Incoming => "called_by",
-    };
-    let neighbour = |(node, edge): (&Node, _)| Neighbour {
-        relation,
-        entity: node.entity.clone(),
-        call: Call::of(edge, times),
+    let own = graph.node(at).map(|node| node.entity.kind);
+    let neighbour = |(node, edge): (&Node, _)| {
+        let (relation, callee) = match direction {
+            Direction::Outgoing => ("calls", Some(node.entity.kind)),
+            Direction::Incoming => ("called_by", own),
+        };
+        Neighbour {
+            relation,
+            entity: node.entity.clone(),
+            call: Call::of(callee.unwrap_or(Kind::Service), edge, times),
+        }
     };
     let mut found: Vec<Neighbour> = graph.neighbours(at, direction).map(neighbour).collect();
     found.sort_by(|a, b| {

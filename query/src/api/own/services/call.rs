@@ -1,6 +1,7 @@
 //! Calls of one entity to another, as rows tell them.
 
 use serde::Serialize;
+use service_map::entity::Kind;
 use service_map::graph::Edge;
 use service_map::graph::measure::quantile;
 
@@ -14,7 +15,7 @@ pub(in crate::api::own) struct Call {
     /// In s, as are those that follow.
     client_p95: Option<f64>,
     server_p95: Option<f64>,
-    /// Mean time on the way: what clients see less what servers see.
+    /// Mean time on the way: what clients see less what servers see. Only a service is seen from its own side.
     gap_s: Option<f64>,
     r#async: bool,
     pub(in crate::api::own) state: &'static str,
@@ -23,9 +24,13 @@ pub(in crate::api::own) struct Call {
 }
 
 impl Call {
-    pub(in crate::api::own) fn of(edge: &Edge, (range, until): (Range, Until)) -> Self {
+    pub(in crate::api::own) fn of(
+        callee: Kind,
+        edge: &Edge,
+        (range, until): (Range, Until),
+    ) -> Self {
         let (client, server) = (&edge.now.client, &edge.now.server);
-        let has_both = !client.is_empty() && !server.is_empty();
+        let has_both = callee == Kind::Service && !client.is_empty() && !server.is_empty();
         Self {
             numbers: Numbers::of(&edge.now, range),
             client_p95: quantile(client, 0.95),

@@ -4,7 +4,6 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::Extensions;
 use axum::response::Response;
 use serde::Serialize;
-use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS};
 use service_map::entity::{Entity, Kind as EntityKind};
 use service_map::graph::measure::Measure;
 use service_map::graph::{Edge, Graph, Node};
@@ -12,7 +11,7 @@ use service_map::graph::{Edge, Graph, Node};
 use super::call::Call;
 use super::numbers::Change;
 use super::sorted::{Key, Page, Sort};
-use super::{Asked, answer, unknown};
+use super::{Asked, answer, reproduced, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
@@ -70,12 +69,8 @@ async fn listed(
     let rows = rows(&query, &asked.tenant, range, &mut marks).await?;
     let before = tally(&query, &asked.tenant, range.before(WEEK_MS), None).await?;
     let ui = format!("/ui/services/{name}");
-    let frame = asked.frame(
-        &marks,
-        &request_id,
-        &[REQUESTS, FAILED, CLIENT_SECONDS],
-        &ui,
-    );
+    let queries = reproduced::calls(&name, range);
+    let frame = asked.frame(&marks, &request_id, queries, &ui);
     let items = off_thread(move || {
         let before = Rows::of(&before, &Tally::default()).graph();
         let mut items = of_service(&rows.graph(), &before, &name, (range, until))?;
@@ -108,11 +103,11 @@ fn of_service(
     for (from, to, edge) in graph.edges() {
         let measure = before.measure(&from.entity, &to.entity);
         if from.entity == service {
-            let item = Dependency::of("callee", to, edge, measure, times);
+            let item = Dependency::of("callee", to, (to, edge), measure, times);
             items.push((to.entity.kind, item));
         }
         if to.entity == service {
-            let item = Dependency::of("caller", from, edge, measure, times);
+            let item = Dependency::of("caller", from, (to, edge), measure, times);
             items.push((from.entity.kind, item));
         }
     }
@@ -123,11 +118,11 @@ impl Dependency {
     fn of(
         direction: &'static str,
         other: &Node,
-        edge: &Edge,
+        (callee, edge): (&Node, &Edge),
         before: Option<&Measure>,
         times: (Range, Until),
     ) -> Self {
-        let call = Call::of(edge, times);
+        let call = Call::of(callee.entity.kind, edge, times);
         Self {
             direction,
             id: other.entity.to_string(),

@@ -16,7 +16,7 @@ use super::evidence::{Key, Seen, Wanted, seen};
 use super::group::Group;
 use super::numbers::{Change, Numbers};
 use super::sorted::{self, Page, Sort};
-use super::{Asked, answer, unknown};
+use super::{Asked, answer, reproduced, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
@@ -128,7 +128,8 @@ pub(super) async fn errors(
         state: "",
     };
     let ui = format!("/ui/services/{name}/errors");
-    let frame = asked.frame(&marks, &request_id, &[SPAN_SECONDS], &ui);
+    let queries = reproduced::requests(SPAN_SECONDS, counted, Some(&name), range);
+    let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, page.of(items, key), frame)
 }
 

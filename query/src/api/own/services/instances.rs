@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::numbers::{Change, Numbers};
 use super::sorted::{Key, Page, Sort};
-use super::{Asked, answer, unknown};
+use super::{Asked, answer, reproduced, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
@@ -99,7 +99,8 @@ pub(super) async fn instances(
         state: "",
     };
     let ui = format!("/ui/services/{name}");
-    let frame = asked.frame(&marks, &request_id, &[INSTANCE_SECONDS], &ui);
+    let queries = reproduced::requests(INSTANCE_SECONDS, by, Some(&name), range);
+    let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, page.of(items, key), frame)
 }
 
@@ -167,7 +168,8 @@ pub(super) async fn deployments(
     let (items, total, next) = page.of(items, key);
     let items: Vec<Deployment> = items.into_iter().map(|(_, item)| item).collect();
     let ui = format!("/ui/services/{name}");
-    let frame = asked.frame(&marks, &request_id, &[INSTANCE_INFO], &ui);
+    let queries = reproduced::versions(&name, asked.range);
+    let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, (items, total, next), frame)
 }
 

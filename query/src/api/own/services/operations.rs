@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::group::Group;
 use super::numbers::{Change, Numbers};
 use super::sorted::{Key, Page, Sort};
-use super::{Asked, answer};
+use super::{Asked, answer, reproduced};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
@@ -61,7 +61,8 @@ pub(super) async fn operations(
         state: "",
     };
     let ui = format!("/ui/services/{name}");
-    let frame = asked.frame(&marks, &request_id, &[SPAN_SECONDS], &ui);
+    let queries = reproduced::requests(SPAN_SECONDS, by, Some(&name), range);
+    let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, page.of(items, key), frame)
 }
 
