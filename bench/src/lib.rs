@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod cost;
 pub mod load;
 pub mod null_log;
+pub mod process;
 pub mod product;
 pub mod rng;
 pub mod section;

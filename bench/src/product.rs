@@ -1,31 +1,22 @@
-//! The real binary as a child process, on a folder and ports of its own. Seen from outside only: CPU time, memory, files, `/metrics`.
+//! The real binary as a child process, on a folder and ports of its own.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use telemetry::Clock;
+use anyhow::ensure;
 
 use crate::cost;
-
-/// Longest wait for a start.
-const READY_WAIT_MAX: Duration = Duration::from_secs(30);
-/// Longest wait for an answer of the query port.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(50);
+use crate::process::{Process, free_address};
 
 /// A running `tracewell`. Killed when dropped.
 #[derive(Debug)]
 pub struct Product {
-    child: Child,
-    data_dir: PathBuf,
+    /// Its query port is where it answers HTTP.
+    process: Process,
     grpc: SocketAddr,
     http: SocketAddr,
-    query: SocketAddr,
 }
 
 impl Product {
@@ -38,7 +29,6 @@ impl Product {
         let config = folder.join("tracewell.toml");
         std::fs::write(&config, toml)?;
         let [grpc, http, query] = [free_address()?, free_address()?, free_address()?];
-        let log = File::create(folder.join("stderr.log"))?;
         let settings = [
             format!("server.data_dir={}", data_dir.display()),
             format!("collector.otlp_grpc.listen={grpc}"),
@@ -50,42 +40,17 @@ impl Product {
         settings.iter().for_each(|setting| {
             command.args(["--set", setting]);
         });
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn();
-        let child = child.with_context(|| format!("starting {}", binary.display()))?;
-        let mut product = Self {
-            child,
-            data_dir,
+        Ok(Self {
+            process: Process::start(command, query, &data_dir, "/-/ready")?,
             grpc,
             http,
-            query,
-        };
-        product.wait_until_ready(folder)?;
-        Ok(product)
+        })
     }
 
-    fn wait_until_ready(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let clock = Clock::host();
-        let begun = clock.monotonic();
-        loop {
-            if self.get("/-/ready").is_ok_and(|(status, _)| status == 200) {
-                return Ok(());
-            }
-            let ended = self.child.try_wait()?;
-            if ended.is_some() || clock.monotonic() - begun > READY_WAIT_MAX {
-                let log = std::fs::read_to_string(folder.join("stderr.log")).unwrap_or_default();
-                bail!("tracewell is not ready (ended: {ended:?}); its log: {log}");
-            }
-            std::thread::sleep(POLL);
-        }
-    }
-
+    /// The process, which answers HTTP on the query port.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     #[must_use]
@@ -103,7 +68,7 @@ impl Product {
     /// # Errors
     /// When it ended.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
-        cost::cpu_of(self.pid()).context("reading the CPU time of tracewell")
+        self.process.cpu()
     }
 
     /// Its memory now and at most.
@@ -111,7 +76,7 @@ impl Product {
     /// # Errors
     /// When it ended.
     pub fn memory(&self) -> anyhow::Result<cost::Memory> {
-        cost::memory_of(self.pid()).context("reading the memory of tracewell")
+        self.process.memory()
     }
 
     /// Bytes of the files in `folder` of its data.
@@ -119,8 +84,7 @@ impl Product {
     /// # Errors
     /// When there is no such folder.
     pub fn bytes_of(&self, folder: &str) -> anyhow::Result<u64> {
-        cost::folder_bytes(&self.data_dir.join(folder))
-            .with_context(|| format!("measuring the folder {folder}"))
+        self.process.bytes_of(folder)
     }
 
     /// Asks the query port: status and body.
@@ -128,25 +92,7 @@ impl Product {
     /// # Errors
     /// When there is no answer.
     pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        let mut stream = TcpStream::connect(self.query)?;
-        stream.set_read_timeout(Some(ANSWER_WAIT_MAX))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nhost: {}\r\n\r\n",
-            self.query
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .context("an answer has a head and a body")?;
-        let status = head
-            .split(' ')
-            .nth(1)
-            .context("an answer has a status")?
-            .parse()?;
-        Ok((status, body.to_owned()))
+        self.process.get(path)
     }
 
     /// Sum of a counter over the label sets that contain each of `labels` (`state="stored"`).
@@ -160,14 +106,6 @@ impl Product {
     }
 }
 
-impl Drop for Product {
-    fn drop(&mut self) {
-        // It may have ended; nothing can be done about a child that cannot be killed.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
     let of_name = text
         .lines()
@@ -176,10 +114,6 @@ fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
     wanted
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum()
-}
-
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub enum Section {
     Series,
     /// PromQL over HTTP.
     Promql,
+    /// Metrics beside VictoriaMetrics and Prometheus.
+    Peers,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -61,6 +63,12 @@ pub struct Settings {
     /// The server's binary; without it the one beside this program
     #[arg(long, env = "TRACEWELL_BIN")]
     pub server: Option<PathBuf>,
+    /// VictoriaMetrics' binary, to be measured beside
+    #[arg(long, env = "PEER_VICTORIA_METRICS")]
+    pub victoria_metrics: Option<PathBuf>,
+    /// Prometheus' binary, to be measured beside
+    #[arg(long, env = "PEER_PROMETHEUS")]
+    pub prometheus: Option<PathBuf>,
 }
 
 impl Settings {
@@ -81,7 +89,7 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Walk,
         Self::Regroup,
         Self::Collector,
@@ -92,6 +100,7 @@ impl Section {
         Self::Metrics,
         Self::Series,
         Self::Promql,
+        Self::Peers,
         Self::Whole,
         Self::Overload,
     ];
@@ -112,6 +121,7 @@ impl Section {
             Self::Metrics => metrics::run_ingest(settings),
             Self::Series => metrics::run_series(settings),
             Self::Promql => metrics::run_promql(settings),
+            Self::Peers => metrics::run_peers(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }

@@ -3,6 +3,7 @@
 
 mod churn;
 mod ingest;
+mod peers;
 mod promql;
 mod sender;
 mod series;
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use telemetry::Clock;
 
+use crate::process::Process;
 use crate::product::Product;
 
-pub(super) use ingest::run as run_ingest;
-pub(super) use promql::run as run_promql;
 pub use churn::live;
+pub(super) use ingest::run as run_ingest;
+pub(super) use peers::run as run_peers;
+pub(super) use promql::run as run_promql;
 pub use series::hold;
 pub(super) use series::run as run_series;
 
@@ -35,13 +38,18 @@ fn verdict(value: f64, max: f64, unit: &str) -> String {
 
 /// Waits until the server has read its log and written its blocks, as its CPU time tells, or too long.
 fn wait_until_idle(product: &Product) -> anyhow::Result<()> {
+    idle(product.process())
+}
+
+/// The same of any server.
+fn idle(server: &Process) -> anyhow::Result<()> {
     let clock = Clock::host();
     let begun = clock.monotonic();
     let mut n_idle = 0;
     while n_idle < 2 && clock.monotonic() - begun < IDLE_WAIT_MAX {
-        let before = product.cpu()?;
+        let before = server.cpu()?;
         std::thread::sleep(IDLE_POLL);
-        let is_idle = product.cpu()? - before <= IDLE_CPU;
+        let is_idle = server.cpu()? - before <= IDLE_CPU;
         n_idle = if is_idle { n_idle + 1 } else { 0 };
     }
     Ok(())

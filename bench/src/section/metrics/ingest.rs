@@ -116,7 +116,7 @@ fn measure(binary: &Path, form: Form, fleet: Fleet, n_scrapes: u64) -> anyhow::R
 }
 
 /// Hosts of each request.
-fn requests(fleet: Fleet) -> Vec<Range<usize>> {
+pub(super) fn requests(fleet: Fleet) -> Vec<Range<usize>> {
     let firsts = (0..fleet.n_hosts).step_by(REQUEST_HOSTS);
     firsts
         .map(|first| first..fleet.n_hosts.min(first + REQUEST_HOSTS))
