@@ -45,7 +45,7 @@ pub const PROCESS_PID: &str = "process.pid";
 /// Id of a process in its own pid namespace.
 pub const PROCESS_VPID: &str = "process.vpid";
 
-/// Attributes of a resource that become labels of every series of it: they tell what runs where (correlation.md §1). Part of what blocks are made of
+/// Attributes of a resource that become labels of every series of it: they tell what runs where. Part of what blocks are made of
 /// and of how points are routed, so a change of this list is a change of what two releases make of one log.
 pub const IDENTITY: [&str; 17] = [
     CONTAINER_ID,

@@ -60,7 +60,7 @@ async fn measure(n_spans: u64) -> anyhow::Result<()> {
         cost::folder_bytes(folder.path())?,
         merge_cpu,
     ));
-    table.note("CPU of all threads of this process: to write the epochs; to merge them afterwards. Peers: performance.md §3");
+    table.note("CPU of all threads of this process: to write the epochs; to merge them afterwards");
     table.print()?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::table::Table;
 const N_SPANS: u64 = 50_000;
 /// Partitions of a local log on this many cores, and of a large Kafka.
 const PARTITIONS: [u32; 2] = [2, 64];
-/// Most bytes of a record (architecture.md §4).
+/// Most bytes of a record.
 const PART_BYTES_MAX: usize = 900_000;
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {

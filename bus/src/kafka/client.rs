@@ -1,4 +1,4 @@
-//! The settings of every client (delivery.md §3, with the reasons).
+//! The settings of every client.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;

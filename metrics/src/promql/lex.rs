@@ -7,7 +7,7 @@ mod quoted;
 
 use super::ast::Span;
 
-/// Longest text of a query (interfaces.md §1).
+/// Longest text of a query.
 pub(super) const TEXT_BYTES_MAX: usize = 32 << 10;
 
 #[derive(Debug, Clone, PartialEq)]

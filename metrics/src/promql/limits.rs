@@ -44,7 +44,7 @@ impl Features {
 )]
 pub struct UnknownFeature(pub String);
 
-/// Bounds of every query (interfaces.md §1).
+/// Bounds of every query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineConfig {
     /// How old a sample may be to count at an instant. Default 5 min.

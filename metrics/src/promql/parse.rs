@@ -18,7 +18,7 @@ use super::error::PromqlError;
 use super::lex::{Mistake, TEXT_BYTES_MAX, Token, TokenKind, lex};
 use super::limits::Features;
 
-/// Brackets within each other (interfaces.md §1).
+/// Brackets within each other.
 pub(super) const NESTING_MAX: usize = 64;
 /// Levels of the recursion: a bracket and the operator before it take two.
 const RECURSION_MAX: usize = 2 * NESTING_MAX + 2;

@@ -9,7 +9,7 @@ use crate::block::read::leave_the_loop;
 use crate::selection::{Ranges, Selection, Source, TimeRange};
 use crate::{Matcher, SeriesData};
 
-/// Points that a selection reads at most, unless it says otherwise (interfaces.md §1).
+/// Points that a selection reads at most, unless it says otherwise.
 pub const SAMPLES_MAX: u64 = 50_000_000;
 /// A block that a selection found may be merged and deleted before it is read; so often that is tried again.
 pub(crate) const TRIES_MAX: usize = 3;

@@ -1,4 +1,4 @@
-//! The views there are (interfaces.md §9).
+//! The views there are.
 
 use super::{Part, View, ViewLabels};
 

@@ -1,4 +1,4 @@
-//! OTLP as JSON, in and out (interfaces.md §2): streamed into protobuf bytes, and written from views. No tree of values is built.
+//! OTLP as JSON, in and out: streamed into protobuf bytes, and written from views. No tree of values is built.
 
 mod decode;
 mod encode;

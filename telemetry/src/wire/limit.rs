@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Longest text of [`Rejected`], in bytes.
 const REASON_BYTES_MAX: usize = 1024;
 
-/// Limits on a request (delivery.md §8). Items over a *reject* limit are left out and counted; what is over a *cut* limit is cut and
+/// Limits on a request. Items over a *reject* limit are left out and counted; what is over a *cut* limit is cut and
 /// counted in the item's own `dropped_*_count`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalkLimits {

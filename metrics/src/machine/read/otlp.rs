@@ -19,7 +19,7 @@ use crate::otlp::{
 
 /// Bit of a point's flags: no recorded value.
 const NO_VALUE: u32 = 1;
-/// Scales that an exponential histogram may have: another is taken as the nearest (delivery.md §8, B18).
+/// Scales that an exponential histogram may have: another is taken as the nearest.
 const SCALES: (i32, i32) = (-10, 20);
 
 pub(super) fn fold(view: &MetricsView<'_>, fold: &mut Fold<'_>) {

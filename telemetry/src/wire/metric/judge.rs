@@ -1,4 +1,4 @@
-//! Which points no store can use (delivery.md §8, B18): left out one by one, each with the reason.
+//! Which points no store can use: left out one by one, each with the reason.
 
 use super::super::proto::Extent;
 use super::limit::MetricLimits;

@@ -2,7 +2,7 @@
 
 use super::super::limit::{Rejected, WalkLimits};
 
-/// Limits on a request (delivery.md §8). Points over a *reject* limit are left out and counted; attributes and exemplars over a *cut* limit are left
+/// Limits on a request. Points over a *reject* limit are left out and counted; attributes and exemplars over a *cut* limit are left
 /// out of their point and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricLimits {

@@ -1,4 +1,4 @@
-//! Which series no store can use (delivery.md §8, B17 and B18): left out one by one, each with the reason.
+//! Which series no store can use: left out one by one, each with the reason.
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
