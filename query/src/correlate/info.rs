@@ -203,14 +203,22 @@ impl Infos {
         &self.shared
     }
 
-    /// The host that an id means: by its id, its name, or both.
+    /// Hosts that an id may mean: by its id, its name, or both.
+    fn hosts_of_id(&self, entity: &EntityId) -> impl Iterator<Item = &Host> {
+        self.known.iter().filter(move |host| {
+            let is = |name: &Option<String>| name.as_deref() == Some(entity.part(0));
+            is(&host.id) || is(&host.name) || host.entity() == *entity
+        })
+    }
+
+    pub(super) fn has_host(&self, entity: &EntityId) -> bool {
+        self.hosts_of_id(entity).next().is_some()
+    }
+
+    /// The host that an id means.
     pub(super) fn host_of_id(&self, entity: &EntityId) -> KnownHost {
         let key = entity.part(0);
-        let named = |host: &&Host| {
-            let is = |name: &Option<String>| name.as_deref() == Some(key);
-            is(&host.id) || is(&host.name) || host.entity() == *entity
-        };
-        let known = self.known.iter().filter(named);
+        let known = self.hosts_of_id(entity);
         let known: Vec<KnownHost> = known.map(|host| self.known_host(host)).collect();
         let exact = known.iter().find(|known| known.entity == *entity);
         let found = exact.or(known.first()).cloned();

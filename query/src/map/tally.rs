@@ -1,11 +1,13 @@
 //! What was counted in a range, by edge and by service: series added up.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::metrics::{Labels, Points, SeriesData, Value, Window};
 use service_map::edge::{CLIENT_SECONDS, FAILED, REQUESTS, SERVER_SECONDS};
 use service_map::graph::measure::Measure;
 use telemetry::Tenant;
+use telemetry::entity::Identity;
 use telemetry::histogram::ExpHistogram;
 
 use super::native;
@@ -265,16 +267,27 @@ impl Steps {
 
     fn infos(&mut self, all: &[SeriesData]) {
         for series in all {
+            let host = host_of(&series.labels);
             for at in seen(series, self.slice) {
                 let step = self.step_of(at.saturating_sub(WINDOW_MS));
                 if let Some(tally) = step.and_then(|step| self.tallies.get_mut(step)) {
                     let service = service_of(tally, series.labels.get("service_name"));
-                    service.note(&series.labels);
+                    service.note(&series.labels, &host);
                     service.last_seen_unix_ms = service.last_seen_unix_ms.max(Some(at));
                 }
             }
         }
     }
+}
+
+/// What people call the host that an info series names; nothing where it names a container.
+fn host_of(labels: &Labels) -> String {
+    let pairs = labels.iter();
+    let identity = Identity::of(pairs.map(|(name, value)| (name, Cow::Borrowed(value))));
+    identity.host().map_or_else(String::new, |host| {
+        let key = host.key().to_owned();
+        host.name.unwrap_or(key)
+    })
 }
 
 fn service_of<'a>(tally: &'a mut Tally, name: &str) -> &'a mut ServiceTally {
@@ -301,7 +314,7 @@ impl ServiceTally {
     }
 
     /// What an info series says, each thing once.
-    fn note(&mut self, labels: &Labels) {
+    fn note(&mut self, labels: &Labels, host: &str) {
         let insert = |set: &mut BTreeSet<String>, value: &str| {
             if !value.is_empty() && !set.contains(value) {
                 set.insert(value.to_owned());
@@ -311,7 +324,7 @@ impl ServiceTally {
         insert(&mut self.versions, labels.get("service_version"));
         let instance = labels.get("service_instance_id");
         insert(&mut self.instances, instance);
-        let (host, namespace) = (labels.get("host_name"), labels.get("service_namespace"));
+        let namespace = labels.get("service_namespace");
         if !host.is_empty() {
             self.hosts
                 .entry(host.to_owned())

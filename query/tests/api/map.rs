@@ -283,6 +283,16 @@ async fn every_node_is_an_entity_and_leads_back_to_the_map() {
     assert_eq!(known("service:prod/shop/cart").await, 200);
     assert_eq!(known("service:test/shop/cart").await, 404);
     assert_eq!(known("queue:nothing").await, 404);
+    // a host is one by what services say of it, agent or not
+    let hosts = served.get("/api/tracewell/v1/map?group=host&from=now-5m");
+    assert_eq!(find(&hosts.await.json()["nodes"], "id", "host:h1")["n"], 1);
+    let host = served.get("/api/tracewell/v1/entities/host:h1?from=now-5m");
+    let host = host.await.json();
+    assert_eq!(
+        names(&host["relations"], "relation"),
+        ["runs", "runs"],
+        "{host}"
+    );
     let stack = served.get("/api/tracewell/v1/entities/db:pg/stack?from=now-5m");
     let stack = stack.await.json();
     assert_eq!(names(&stack["items"], "id"), ["db:pg"]);

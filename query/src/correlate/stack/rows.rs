@@ -7,7 +7,7 @@ use telemetry::entity::{EntityId, EntityKind, Identity};
 
 use super::Relation;
 use crate::correlate::constants::VALUES_MAX;
-use crate::correlate::info::{Info, Infos};
+use crate::correlate::info::{Info, Infos, KnownHost};
 use crate::correlate::join::{Method, host_labels, join};
 use crate::correlate::lane::Subject;
 use crate::correlate::load::{self, NAME, Reader, begins, equal, one_of};
@@ -24,6 +24,8 @@ pub(super) struct Rows {
     /// Who is meant where only the name of a service is asked for: the one that has it, or the name, where those of several environments do; they are one
     /// then.
     meant: Option<EntityId>,
+    /// The host that is asked for, where services alone tell of it.
+    told: Option<KnownHost>,
 }
 
 impl Rows {
@@ -36,7 +38,11 @@ impl Rows {
             instances: Vec::new(),
             infos: load::infos(reader, &[], &[], range).await?,
             meant: None,
+            told: None,
         };
+        if entity.kind() == EntityKind::Host && !rows.infos.has_host(entity) {
+            rows.told = told_by_services(reader, entity, range).await?;
+        }
         for (name, matchers) in rows.selectors(entity)? {
             let matchers: Vec<Matcher> =
                 std::iter::once(equal(NAME, name)).chain(matchers).collect();
@@ -97,7 +103,8 @@ impl Rows {
                     .into()
             }
             EntityKind::Host => {
-                let known = self.infos.host_of_id(entity);
+                let known = self.told.clone();
+                let known = known.unwrap_or_else(|| self.infos.host_of_id(entity));
                 let labels = host_labels(&known);
                 let matchers = || {
                     labels
@@ -216,10 +223,9 @@ impl Rows {
 
     /// The id by which the entity is known here.
     pub(super) fn canonical(&self, entity: &EntityId) -> EntityId {
-        let meant = self.meant.as_ref().filter(|_| is_name(entity));
-        meant
-            .cloned()
-            .unwrap_or_else(|| self.infos.canonical(entity))
+        let told = self.told.as_ref().map(|known| &known.entity);
+        let known = self.meant.as_ref().or(told).cloned();
+        known.unwrap_or_else(|| self.infos.canonical(entity))
     }
 
     /// Services of the instances, each once.
@@ -267,6 +273,27 @@ impl Rows {
         };
         both.chain([entity]).map(label).collect()
     }
+}
+
+/// A host by the name that services on it say, if no agent knows it.
+async fn told_by_services(
+    reader: &mut Reader<'_>,
+    entity: &EntityId,
+    range: (i64, i64),
+) -> Result<Option<KnownHost>, Refusal> {
+    for label in ["host_name", "k8s_node_name"] {
+        let matchers = [equal(NAME, INSTANCE_INFO), equal(label, entity.part(0))];
+        let series = reader.select(&matchers, range.0, range.1).await?;
+        let told = series.iter().filter_map(Info::of);
+        if let Some(host) = told.filter_map(|info| info.identity.host()).next() {
+            return Ok(Some(KnownHost {
+                entity: host.entity(),
+                host,
+                is_cloned: false,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether an id is the name of services in whatever environment, as the map knows them.
