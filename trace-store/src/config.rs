@@ -16,7 +16,7 @@ pub struct Config {
     /// Memory for opened blocks. Default 256 MiB.
     #[serde(with = "telemetry::units::bytes")]
     pub cache_bytes_max: u64,
-    /// Level of zstd, 1 to 19. Default 3.
+    /// Level of zstd, 1 to 19. Default 2.
     pub zstd_level: i32,
     /// How often compaction and retention look for work. Default 30 s.
     #[serde(with = "telemetry::units::duration")]
@@ -41,7 +41,7 @@ impl Default for Config {
             retention: Duration::from_hours(15 * 24),
             bytes_max: 100 << 30,
             cache_bytes_max: 256 << 20,
-            zstd_level: 3,
+            zstd_level: 2,
             maintenance_interval: Duration::from_secs(30),
             late_window: Duration::from_mins(5),
             merge_bytes_max: 64 << 20,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
 
 use super::dictionary;
 use super::draft::{Draft, Packing, Spans};
@@ -47,6 +48,7 @@ impl Frames {
             dictionaries: own.iter().cloned().collect(),
             packed: Vec::with_capacity(drafts.len()),
         };
+        let mut frame = Vec::new();
         for draft in drafts {
             let packed = match (&draft.spans, packing) {
                 (
@@ -61,13 +63,11 @@ impl Frames {
                 (spans, _) => {
                     let raw = unpacker.unpack(spans)?;
                     limit("length of a trace", raw.len() as u64, ROW_RAW_BYTES_MAX)?;
-                    let frame = compressor.compress(&raw)?;
-                    frames.append(
-                        &frame,
-                        raw.len() as u32,
-                        crc32c::crc32c(&frame),
-                        own.as_ref(),
-                    )
+                    frame.clear();
+                    frame.reserve(compress_bound(raw.len()));
+                    compressor.compress_to_buffer(&raw, &mut frame)?;
+                    let crc = crc32c::crc32c(&frame);
+                    frames.append(&frame, raw.len() as u32, crc, own.as_ref())
                 }
             };
             frames.packed.push(packed);
