@@ -196,11 +196,7 @@ impl Shard {
     }
 
     fn tenant(&self, number: u32) -> &Tenant {
-        &self
-            .tenants
-            .get(number as usize)
-            .expect("numbers come from tenant_number")
-            .tenant
+        tenant_in(&self.tenants, number)
     }
 
     fn totals(&mut self, number: u32) -> &mut Totals {
@@ -226,6 +222,11 @@ impl Shard {
             || self.red.size() >= EPOCH_COUNTS_MAX;
         is_full && self.ledger.last_end() != offset
     }
+}
+
+fn tenant_in(tenants: &[TenantState], number: u32) -> &Tenant {
+    let state = tenants.get(number as usize);
+    &state.expect("numbers come from tenant_number").tenant
 }
 
 impl Machine for Shard {

@@ -21,6 +21,8 @@ const COUNT_BITS: u32 = 3;
 /// Set in the word of a symbol: the duration has two words, the high one first.
 const IS_LONG: u32 = 1 << 31;
 
+/// Words that most ends have at least.
+const USUAL_WORDS: usize = 2;
 /// Words of an end that the formula counts with its span.
 const WORDS_OF_SPAN: u64 = 4;
 /// What a word takes, links included, in bytes, rounded up.
@@ -75,6 +77,8 @@ pub(super) struct Ends {
     n_more: u64,
     /// A peer's name, while its symbol is looked up.
     name: String,
+    /// Links of a trace, while its ends are taken out.
+    taken: Vec<Chunk>,
 }
 
 /// An end that was taken out of a trace.
@@ -100,7 +104,7 @@ impl Ends {
         };
         let read = edge::read(span, role, &mut self.name);
         let parent = span.parent_span_id();
-        let symbol = self.symbols.add(Said {
+        let said = Said {
             service: service_of(span),
             role,
             peer: read.peer.map(|kind| (kind, self.name.as_str())),
@@ -108,8 +112,8 @@ impl Ends {
             is_root: parent.is_none(),
             weight_bits: red::weight(span.trace_state()).to_bits(),
             window_ms: window_of(span, t, historic),
-        });
-        let said = self.symbols.get(symbol);
+        };
+        let symbol = self.symbols.add(said);
         let shape = Shape::of(&said, span.duration_ns());
         self.n_more += shape.n_more();
         let (high, duration) = halves(span.duration_ns());
@@ -141,7 +145,7 @@ impl Ends {
 
     /// Takes the ends of a trace out, in the order in which they came. Their symbols stay until [`Ends::forget`].
     pub(super) fn take(&mut self, trace: &OpenTrace) -> Vec<TakenEnd> {
-        let mut chunks = Vec::new();
+        let mut chunks = std::mem::take(&mut self.taken);
         let mut link = trace.ends;
         while let Some(number) = link.checked_sub(1) {
             let chunk = self.chunks.remove(number);
@@ -153,11 +157,13 @@ impl Ends {
             chunk.words.into_iter().take(n)
         };
         let mut words = chunks.iter().rev().flat_map(words_of);
-        let mut ends = Vec::new();
+        let mut ends = Vec::with_capacity(chunks.len() * WORDS / USUAL_WORDS);
         while let Some(symbol) = words.next() {
             let end = self.read(symbol, &mut words);
             ends.push(end);
         }
+        chunks.clear();
+        self.taken = chunks;
         ends
     }
 

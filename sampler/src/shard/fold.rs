@@ -7,9 +7,10 @@ use telemetry::wire::{SpanView, StatusCode};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::epoch::DeadLetter;
+use super::policies::policy_in;
 use super::read::read;
 use super::trace::{Identity, SpanRef, id_tag};
-use super::{Settled, Shard};
+use super::{Settled, Shard, tenant_in};
 
 impl Shard {
     pub(super) fn dead_letter(&mut self, record: &Record, n_spans: u32, reason: String) {
@@ -120,11 +121,10 @@ impl Shard {
         self.open.push(slot, at, identity(span));
         let (t, historic) = (record.appended_at, record.header.historic);
         self.open.push_end(slot, span, t, historic);
-        let policy = self.policy_at(self.open.get(slot).policy).clone();
-        let tenant = self.open.get(slot).tenant;
-        let rules = policy.rules_of(self.tenant(tenant));
         let root_quiet = self.policy().limits.root_quiet;
         let trace = self.open.get_mut(slot);
+        let policy = policy_in(&self.policies, trace.policy);
+        let rules = policy.rules_of(tenant_in(&self.tenants, trace.tenant));
         let is_root = !trace.has_root && span.parent_span_id().is_none();
         rules.fold(&mut trace.bits, &mut trace.extras, span, is_root);
         trace.last_after_ms = u32::try_from(now.ms - trace.first_ms).unwrap_or(u32::MAX);

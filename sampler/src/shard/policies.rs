@@ -11,17 +11,19 @@ use super::Shard;
 use crate::control::{Control, ControlError};
 use crate::policy::Policy;
 
+/// The policy in a slot of the shard's.
+pub(super) fn policy_in(policies: &[Option<Arc<Policy>>], slot: u16) -> &Arc<Policy> {
+    let policy = policies.get(usize::from(slot)).and_then(Option::as_ref);
+    policy.expect("a policy stays while it is in force or a trace began under it")
+}
+
 impl Shard {
     pub(super) fn policy(&self) -> &Arc<Policy> {
         self.policy_at(self.in_force)
     }
 
     pub(super) fn policy_at(&self, slot: u16) -> &Arc<Policy> {
-        let policy = self
-            .policies
-            .get(usize::from(slot))
-            .and_then(Option::as_ref);
-        policy.expect("a policy stays while it is in force or a trace began under it")
+        policy_in(&self.policies, slot)
     }
 
     /// A control record takes effect once the seconds that it closed are decided.

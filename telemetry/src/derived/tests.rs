@@ -76,7 +76,9 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         if let Ok(read) = DerivedRecord::decode(&bytes) {
-            prop_assert!(read != record || read.encode() != bytes);
+            // as text, which tells 0 from the negative 0 that a changed sign makes of it
+            let is_same = format!("{read:?}") == format!("{record:?}");
+            prop_assert!(!is_same || read.encode() != bytes);
         }
     }
 

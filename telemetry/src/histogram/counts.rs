@@ -118,12 +118,8 @@ impl Counts {
 
     pub(super) fn grow_front(&mut self, n_more: usize) {
         match self {
-            Self::Whole { buckets, .. } => {
-                drop(buckets.splice(0..0, std::iter::repeat_n(0, n_more)))
-            }
-            Self::Weighted { buckets, .. } => {
-                drop(buckets.splice(0..0, std::iter::repeat_n(0.0, n_more)));
-            }
+            Self::Whole { buckets, .. } => grow_front(buckets, n_more),
+            Self::Weighted { buckets, .. } => grow_front(buckets, n_more),
         }
     }
 
@@ -141,6 +137,11 @@ impl Counts {
             Self::Weighted { buckets, .. } => pair(buckets, first_is_odd, |a, b| a + b),
         }
     }
+}
+
+fn grow_front<T: Copy + Default>(buckets: &mut Vec<T>, n_more: usize) {
+    buckets.resize(buckets.len() + n_more, T::default());
+    buckets.rotate_right(n_more);
 }
 
 fn pair<T: Copy>(buckets: &mut Vec<T>, first_is_odd: bool, add: impl Fn(T, T) -> T) {
