@@ -317,15 +317,19 @@ impl TenantHead {
     pub fn row(&self, id: SeriesId, from_unix_ms: i64, to_unix_ms: i64) -> Row {
         let last = self.series.last(id);
         let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
-        let mut floats: Vec<(i64, f64)> = chain(last.float, |at| {
-            let at = at as usize;
-            Some((
-                *self.floats.previous.get(at)?,
-                (*self.floats.times.get(at)?, *self.floats.values.get(at)?),
-            ))
-        })
-        .filter(|(unix_ms, _)| inside(*unix_ms))
-        .collect();
+        let floats = chain(last.float, |at| self.float_at(at));
+        let floats = floats.filter(|(unix_ms, _)| inside(*unix_ms)).collect();
+        self.row_with(id, floats, inside)
+    }
+
+    /// The row of a series with these floats, newest record first.
+    fn row_with(
+        &self,
+        id: SeriesId,
+        mut floats: Vec<(i64, f64)>,
+        inside: impl Fn(i64) -> bool,
+    ) -> Row {
+        let last = self.series.last(id);
         let mut histograms: Vec<(i64, Arc<Histogram>)> = chain(last.histogram, |at| {
             let point = self.histograms.get(at as usize)?;
             Some((point.previous, &point.what))
@@ -350,6 +354,47 @@ impl TenantHead {
             histograms,
             windows,
         }
+    }
+}
+
+/// Series whose points are gathered side by side.
+const TOGETHER: usize = 32;
+
+impl TenantHead {
+    /// Every series in order of (labels, kind) with all its points, as [`TenantHead::row`] has them.
+    pub fn rows(&self) -> impl Iterator<Item = (SeriesId, Row)> {
+        let order = self.series.sorted();
+        let groups: Vec<Vec<SeriesId>> = order.chunks(TOGETHER).map(<[_]>::to_vec).collect();
+        groups.into_iter().flat_map(|ids| {
+            let floats = self.floats_of(&ids);
+            let row = |(id, floats)| (id, self.row_with(id, floats, |_| true));
+            ids.into_iter().zip(floats).map(row).collect::<Vec<_>>()
+        })
+    }
+
+    /// Floats of some series, newest record first. A chain is a wait for memory at each step, so several are followed at once.
+    fn floats_of(&self, ids: &[SeriesId]) -> Vec<Vec<(i64, f64)>> {
+        let mut found = vec![Vec::new(); ids.len()];
+        let mut next: Vec<u32> = ids.iter().map(|id| self.series.last(*id).float).collect();
+        let mut is_more = true;
+        while is_more {
+            is_more = false;
+            for (next, found) in next.iter_mut().zip(&mut found) {
+                if let Some((previous, point)) = self.float_at(*next) {
+                    found.push(point);
+                    *next = previous;
+                    is_more = true;
+                }
+            }
+        }
+        found
+    }
+
+    /// A float and the place of the one before it; none at [`NONE`].
+    fn float_at(&self, place: u32) -> Option<(u32, (i64, f64))> {
+        let at = place as usize;
+        let point = (*self.floats.times.get(at)?, *self.floats.values.get(at)?);
+        Some((*self.floats.previous.get(at)?, point))
     }
 }
 
@@ -413,6 +458,31 @@ mod tests {
         let row = head.row(windows, 0, 99);
         assert_eq!(row.windows, [window(0, 10, 2.0), window(10, 20, 5.0)]);
         assert_eq!(head.row(windows, 10, 99).windows, [window(10, 20, 5.0)]);
+    }
+
+    #[test]
+    fn rows_side_by_side_are_the_rows_one_by_one() {
+        let mut head = TenantHead::default();
+        let caps = Caps {
+            series_max: 1_000,
+            metric_series_max: 1_000,
+        };
+        for n in 0..2_000_i64 {
+            let job = format!("{}", n * 7_919 % 90);
+            let labels = [("__name__", "up"), ("job", job.as_str())];
+            let id = head.series_of(&labels, Kind::Samples, caps).expect("room");
+            head.push_float(id, n % 300, n as f64);
+            if n % 5 == 0 {
+                let id = head.series_of(&labels, Kind::Windows, caps).expect("room");
+                head.push_window(id, window(n, n + 1, 1.0));
+            }
+        }
+        let all: Vec<(SeriesId, Row)> = head.rows().collect();
+        let ids = head.series().sorted().into_iter();
+        let one_by_one: Vec<(SeriesId, Row)> = ids
+            .map(|id| (id, head.row(id, i64::MIN, i64::MAX)))
+            .collect();
+        assert_eq!(all, one_by_one);
     }
 
     #[test]

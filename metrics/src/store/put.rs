@@ -130,8 +130,7 @@ fn build(sealed: &SealedHead, tenant: &Tenant) -> Result<Built, BuildError> {
     };
     let series = head.series();
     let mut numbers = vec![0u32; series.len()];
-    for id in series.sorted() {
-        let row = head.row(id, i64::MIN, i64::MAX);
+    for (id, row) in head.rows() {
         let number = builder.push(series.labels(id), &row);
         if let Some(slot) = numbers.get_mut(id.0 as usize) {
             *slot = number;

@@ -108,6 +108,9 @@ pub(crate) fn run(bytes: &[u8]) {
             },
         );
         assert_eq!(n_of_all, view.n_points(), "samples of all parts");
+        // what it noted the first time changes nothing the second
+        let again = walker.walk(bytes, &limits).map(|view| view.n_points());
+        assert_eq!(again, Ok(n_of_all), "samples seen again");
     }
 }
 

@@ -184,8 +184,8 @@ fn hour(n_scrapes: usize) -> anyhow::Result<()> {
 
 fn sealed(head: &TenantHead) -> anyhow::Result<usize> {
     let mut builder = BlockBuilder::new(Effort::Quick);
-    for id in head.series().sorted() {
-        builder.push(head.series().labels(id), &head.row(id, i64::MIN, i64::MAX));
+    for (id, row) in head.rows() {
+        builder.push(head.series().labels(id), &row);
     }
     Ok(builder.finish()?.body.len())
 }
