@@ -22,7 +22,7 @@ use parts::Parts;
 use shown::Shown;
 
 /// Bytes of points that are read at once, about.
-const SLICE_BYTES: u64 = 4 << 20;
+const SLICE_BYTES: u64 = 1 << 20;
 
 /// See the module. Cheap to read from again and again; its points are not in memory.
 pub(crate) struct Selection {

@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use telemetry::wire::{RunHash, RunMap};
 
 use crate::labels::NAME;
+use crate::labels::packed::pack;
 use crate::matching::SymbolMatcher;
 use crate::symbols::Symbols;
 use crate::{Labels, MatchOp, Matcher};
@@ -215,6 +216,12 @@ impl SeriesTable {
         pairs
             .iter()
             .map(|(name, value)| (self.symbols.get(*name), self.symbols.get(*value)))
+    }
+
+    /// The same packed, in place of what is in `packed`.
+    pub(crate) fn pack(&self, id: SeriesId, packed: &mut String) {
+        packed.clear();
+        pack(self.labels(id), packed);
     }
 
     /// The same, as the noun of queries.

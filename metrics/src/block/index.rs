@@ -1,7 +1,6 @@
 //! The index of an opened block: symbols, series, where chunks lie. In: the sections but the chunks. Out: which series matchers mean, and what to read.
 
 mod decode;
-mod texts;
 
 use std::ops::Range;
 
@@ -11,13 +10,13 @@ use super::build::{FLOAT_WINDOWS, FLOATS, HISTOGRAMS};
 use crate::chunk::bytes::Reader;
 use crate::chunk::{ChunkError, ints};
 use crate::labels::NAME;
+use crate::labels::packed::pack;
 use crate::matching::SymbolMatcher;
 use crate::series::Kind;
 use crate::symbols::SortedSymbols;
 use crate::{Labels, MatchOp, Matcher};
 
 pub(super) use decode::{decode_exemplars, decode_metadata};
-pub use texts::Texts;
 
 /// Bytes of points in memory; histograms have some twenty buckets.
 const FLOAT_BYTES: u64 = 16;
@@ -111,10 +110,17 @@ impl BlockIndex {
         Labels::new(self.labels(series))
     }
 
-    /// Labels of many series, as keys and as texts that they share.
-    #[must_use]
-    pub fn texts(&self) -> Texts<'_> {
-        Texts::new(self)
+    /// The labels of a series packed, in place of what is in `packed`.
+    pub(crate) fn pack(&self, series: u32, packed: &mut String) {
+        packed.clear();
+        let (names, values) = (self.names_of(series), self.values_of(series));
+        // symbols are ranks, so this is the order of texts; that of no length is the first
+        let has_empty = values.contains(&0) && self.symbols.get(0).is_empty();
+        if names.is_sorted_by(|a, b| a < b) && !has_empty {
+            pack(self.labels(series), packed);
+        } else {
+            pack(self.owned_labels(series).iter(), packed);
+        }
     }
 
     /// The value of a label; none sorts first.
@@ -262,11 +268,6 @@ impl BlockIndex {
             FLOAT_WINDOWS => n_points * WINDOW_BYTES,
             _ => n_points * (WINDOW_BYTES + HISTOGRAM_BYTES),
         }
-    }
-
-    /// Number of time columns.
-    pub(super) fn n_times(&self) -> usize {
-        self.times.points.len()
     }
 
     /// The times of a column.

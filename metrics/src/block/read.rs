@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use blocks::{BlockName, BlockStore, Blocks, BlocksError};
 use bytes::Bytes;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::DecodeError;
 use super::build::{FLOAT_WINDOWS, FLOATS, HISTOGRAM_WINDOWS, HISTOGRAMS};
@@ -189,7 +191,7 @@ impl Opened {
         from_unix_ms: i64,
         to_unix_ms: i64,
     ) -> Result<Vec<(u32, Row)>, ReadError> {
-        let mut times: Vec<Option<Arc<[i64]>>> = vec![None; self.index.n_times()];
+        let mut times = HashMap::new();
         let mut rows = Vec::with_capacity(series.len());
         for series in series {
             let mut row = Row::new(self.index.kind(*series));
@@ -221,33 +223,37 @@ impl Opened {
         pages: &Pages,
         chunk: &Chunk,
         (from_unix_ms, to_unix_ms): (i64, i64),
-        times: &mut [Option<Arc<[i64]>>],
+        times: &mut HashMap<u32, Arc<[i64]>>,
         row: &mut Row,
     ) -> Result<(), ChunkError> {
         let range = chunk.at..chunk.at + u64::from(chunk.bytes);
         let bytes = pages
             .get(range)
             .ok_or(ChunkError("its page was not read"))?;
-        let known = times
-            .get_mut(chunk.times as usize)
-            .ok_or(ChunkError("an unknown column of times"))?;
-        let times = match known {
-            Some(times) => Arc::clone(times),
-            None => Arc::clone(known.insert(self.index.times(chunk.times)?.into())),
+        let times = match times.entry(chunk.times) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => {
+                let times = self.index.times(chunk.times)?;
+                Arc::clone(new.insert(times.into()))
+            }
         };
         let n = times.len();
-        let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
+        // they ascend
+        let first = times.partition_point(|at| *at <= from_unix_ms);
+        let last = times.partition_point(|at| *at <= to_unix_ms);
+        let inside = times.get(first..last).unwrap_or_default();
         let mut fields = Reader(bytes);
         match usize::from(chunk.sort) {
             FLOATS => {
                 let values = floats::decode(&mut fields, n)?;
-                let points = times.iter().copied().zip(values);
-                row.floats.extend(points.filter(|(at, _)| inside(*at)));
+                let values = values.get(first..last).unwrap_or_default();
+                let points = inside.iter().zip(values);
+                row.floats.extend(points.map(|(at, value)| (*at, *value)));
             }
             HISTOGRAMS => {
                 let values = histograms::decode(&mut fields, n)?;
-                let points = times.iter().copied().zip(values);
-                row.histograms.extend(points.filter(|(at, _)| inside(*at)));
+                let values = values.into_iter().skip(first);
+                row.histograms.extend(inside.iter().copied().zip(values));
             }
             sort => {
                 let lengths = ints::decode(&mut fields, n)?;
@@ -258,10 +264,10 @@ impl Opened {
                     let values = histograms::decode(&mut fields, n)?;
                     values.into_iter().map(Value::Histogram).collect()
                 };
-                let windows = times.iter().zip(lengths).zip(values);
-                let windows = windows.filter(|((end, _), _)| inside(**end));
+                let behind = lengths.into_iter().zip(values).skip(first);
+                let windows = inside.iter().zip(behind);
                 row.windows
-                    .extend(windows.map(|((end, length), value)| Window {
+                    .extend(windows.map(|(end, (length, value))| Window {
                         start_unix_ms: end.wrapping_sub(length),
                         end_unix_ms: *end,
                         value,

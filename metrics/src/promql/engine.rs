@@ -1,5 +1,7 @@
 //! A query from text to answer: parsed, bounded, read, evaluated.
 
+mod newest;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,7 +39,6 @@ struct Job {
     grid: Grid,
     frame: Frame,
     config: EngineConfig,
-    bounds: Bounds,
     /// The steps make one answer each series, rather than one value.
     is_range: bool,
 }
@@ -119,15 +120,6 @@ impl Engine {
         options: QueryOptions,
     ) -> Result<Answer, PromqlError> {
         let config = options.of(self.config());
-        let canceled = Arc::new(AtomicBool::new(false));
-        let bounds = Bounds {
-            samples_max: config.samples_max,
-            bytes_max: config.memory_bytes_max,
-            begin: self.inner.store.inner.clock.monotonic(),
-            timeout: config.timeout,
-            canceled: Arc::clone(&canceled),
-        };
-        let _waiting = Waiting(canceled);
         let expr = parse::parse(query, config.features)?;
         if is_range && !matches!(expr.ty, Type::Scalar | Type::Vector) {
             return Err(PromqlError::BadData(format!(
@@ -135,7 +127,6 @@ impl Engine {
                 expr.ty.name()
             )));
         }
-        let timeout = config.timeout;
         let job = Job {
             store: self.inner.store.clone(),
             tenant: tenant.clone(),
@@ -143,12 +134,40 @@ impl Engine {
             expr,
             grid,
             frame,
-            config,
-            bounds,
+            config: config.clone(),
             is_range,
         };
+        self.bounded(&config, move |work| job.evaluated(work)).await
+    }
+
+    /// Does what blocks its thread, within the bounds of a query; once more if a block that it was to read was merged meanwhile.
+    async fn bounded<T: Send + 'static>(
+        &self,
+        config: &EngineConfig,
+        once: impl Fn(&Work) -> Result<T, PromqlError> + Send + 'static,
+    ) -> Result<T, PromqlError> {
+        let canceled = Arc::new(AtomicBool::new(false));
+        let timeout = config.timeout;
+        let bounds = Bounds {
+            samples_max: config.samples_max,
+            bytes_max: config.memory_bytes_max,
+            begin: self.inner.store.inner.clock.monotonic(),
+            timeout,
+            canceled: Arc::clone(&canceled),
+        };
+        let _waiting = Waiting(canceled);
+        let tried = move || {
+            let mut done = once(&Work::new(bounds.clone()));
+            for _ in 1..TRIES_MAX {
+                if !done.as_ref().is_err_and(PromqlError::is_gone) {
+                    break;
+                }
+                done = once(&Work::new(bounds.clone()));
+            }
+            done
+        };
         // it looks at the clock itself, unless a read hangs
-        let done = tokio::time::timeout(timeout, leave_the_loop(move || job.answer())).await;
+        let done = tokio::time::timeout(timeout, leave_the_loop(tried)).await;
         let done = done.map_err(|_| PromqlError::Timeout { after: timeout })?;
         done.map_err(|error| PromqlError::Unavailable(Box::new(error)))?
     }
@@ -181,29 +200,16 @@ impl QueryOptions {
 }
 
 impl Job {
-    /// The answer; evaluated again if a block that it was to read was merged meanwhile.
-    fn answer(&self) -> Result<Answer, PromqlError> {
-        let mut answer = self.evaluated();
-        for _ in 1..TRIES_MAX {
-            if !answer.as_ref().is_err_and(PromqlError::is_gone) {
-                break;
-            }
-            answer = self.evaluated();
-        }
-        answer
-    }
-
-    fn evaluated(&self) -> Result<Answer, PromqlError> {
-        let work = Work::new(self.bounds.clone());
+    fn evaluated(&self, work: &Work) -> Result<Answer, PromqlError> {
         work.operations(0)?;
         let notes = Notes::default();
         let of = (&self.store, &self.tenant);
-        let costs = (&self.config, &self.bounds, &work);
+        let costs = (&self.config, work);
         let evaluator = Evaluator {
             data: fetch(of, &self.expr, (self.grid, self.frame), costs)?,
             frame: self.frame,
             lookback_ms: time::ms_of(self.config.lookback),
-            work: &work,
+            work,
             notes: &notes,
             delayed_name_removal: self.config.features.delayed_name_removal,
             has_fixed_times: has_fixed_times(&self.expr),

@@ -21,7 +21,7 @@ use super::{aggregate, binary, merge};
 
 pub(super) use call::{arg, at};
 pub(super) use invariant::has_fixed_times;
-pub(super) use selector::Want;
+pub(super) use selector::{Want, newest_of};
 
 /// The value of an expression at each step.
 pub(super) enum Evaluated {

@@ -15,7 +15,7 @@ use super::error::PromqlError;
 use super::length::Frame;
 use super::limits::EngineConfig;
 use super::steps::Grid;
-use super::work::{Bounds, Work};
+use super::work::Work;
 use crate::selection::{Ranges, Selection};
 use crate::{Labels, Matcher, MetricsStore, Samples, SeriesData, Window};
 
@@ -100,19 +100,49 @@ impl Data<'_> {
 
 /// Finds out what `expr` reads at the steps of `grid`.
 pub(super) fn fetch<'a>(
-    (store, tenant): (&MetricsStore, &Tenant),
+    of: (&MetricsStore, &Tenant),
     expr: &Expr,
     (grid, frame): (Grid, Frame),
-    (config, bounds, work): (&EngineConfig, &Bounds, &'a Work),
+    (config, work): (&EngineConfig, &'a Work),
+) -> Result<Data<'a>, PromqlError> {
+    let wanted = walk::wanted(expr, grid, frame, config)?;
+    planned(of, wanted, work)
+}
+
+/// What some selections mean at one instant, by their numbers.
+pub(super) fn fetch_newest<'a>(
+    of: (&MetricsStore, &Tenant),
+    selections: &[Vec<Matcher>],
+    (at, lookback_ms): (i64, i64),
+    work: &'a Work,
+) -> Result<Data<'a>, PromqlError> {
+    let wanted = |(number, matchers): (usize, &Vec<Matcher>)| Wanted {
+        reader: Reader::Selector(number),
+        matchers: matchers.clone(),
+        used: Use::Instant,
+        from: at.saturating_sub(lookback_ms),
+        to: at,
+    };
+    planned(
+        of,
+        selections.iter().enumerate().map(wanted).collect(),
+        work,
+    )
+}
+
+fn planned<'a>(
+    (store, tenant): (&MetricsStore, &Tenant),
+    all_wanted: Vec<Wanted>,
+    work: &'a Work,
 ) -> Result<Data<'a>, PromqlError> {
     let mut data = Data {
         readings: BTreeMap::new(),
         work,
     };
     let mut n_points = 0u64;
-    for wanted in walk::wanted(expr, grid, frame, config)? {
+    for wanted in all_wanted {
         let check = |bytes: usize| {
-            bounds.check_time()?;
+            work.check_time()?;
             work.fits(bytes)
         };
         let plan = |all_windows| {
@@ -125,11 +155,7 @@ pub(super) fn fetch<'a>(
             selection = plan(true)?;
         }
         n_points = n_points.saturating_add(selection.n_points());
-        if n_points > bounds.samples_max {
-            return Err(PromqlError::TooManySamples {
-                samples_max: bounds.samples_max,
-            });
-        }
+        work.may_read(n_points)?;
         work.keep(selection.bytes())?;
         let reading = Reading {
             selection,

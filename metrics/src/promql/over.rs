@@ -21,6 +21,8 @@ pub(super) use windows::{Range, of_windows};
 pub(super) struct Points<'a> {
     pub(super) floats: &'a [(i64, f64)],
     pub(super) histograms: &'a [(i64, Arc<Histogram>)],
+    /// For `rate` and `increase`: what a counter had each time before it began anew.
+    pub(super) fell_from: &'a [f64],
     /// (from, to] in unix ms.
     pub(super) from: i64,
     pub(super) to: i64,

@@ -166,11 +166,7 @@ impl Column {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.n_present() == 0
-    }
-
-    pub(super) fn n_present(&self) -> usize {
-        (0..self.floats.len()).filter(|idx| self.has(*idx)).count()
+        !(0..self.floats.len()).any(|idx| self.has(idx))
     }
 
     /// Replaces each float; histograms fall away.

@@ -20,7 +20,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    pub(super) fn check_time(&self) -> Result<(), PromqlError> {
+    fn check_time(&self) -> Result<(), PromqlError> {
         if self.begin.elapsed() >= self.timeout || self.canceled.load(Ordering::Relaxed) {
             return Err(PromqlError::Timeout {
                 after: self.timeout,
@@ -63,12 +63,23 @@ impl Work {
     pub(super) fn reads(&self, n: usize) -> Result<(), PromqlError> {
         let n_read = self.n_read.get().saturating_add(n as u64);
         self.n_read.set(n_read);
-        if n_read > self.bounds.samples_max {
+        self.may_read(n_read)?;
+        self.operations(n as u64)
+    }
+
+    /// Whether so many samples may be read from the store in all.
+    pub(super) fn may_read(&self, n: u64) -> Result<(), PromqlError> {
+        if n > self.bounds.samples_max {
             return Err(PromqlError::TooManySamples {
                 samples_max: self.bounds.samples_max,
             });
         }
-        self.operations(n as u64)
+        Ok(())
+    }
+
+    /// Whether there is time left, and somebody waits.
+    pub(super) fn check_time(&self) -> Result<(), PromqlError> {
+        self.bounds.check_time()
     }
 
     /// `n` more samples are looked at, perhaps not for the first time: how many may be read is bounded where they are, and this by time.

@@ -1,7 +1,5 @@
 //! Making a selection: each source is asked which series it has, and equal labels become one. In: matchers. Out: series in order of labels, with parts.
 
-use std::sync::Arc;
-
 use hashbrown::HashMap;
 use telemetry::Tenant;
 use tokio::runtime::Handle;
@@ -15,9 +13,8 @@ use crate::labels::key::{Fixed, LabelsKey};
 use crate::series::{Kind, SeriesId};
 use crate::{Labels, Matcher, MetricsStore, SelectError};
 
-/// Bytes of a label whose texts are shared, those of a series beside its labels, and how many more while a selection is made.
-const LABEL_BYTES: usize = 2 * size_of::<Arc<str>>();
-const SERIES_BYTES: usize = size_of::<(Selected, [usize; 2])>();
+/// Bytes of a series beside its labels, and how many more while a selection is made.
+const SERIES_BYTES: usize = size_of::<Selected>();
 const PLANNED_BYTES: usize = 2 * size_of::<(LabelsKey, u32)>();
 /// Series between two looks at what it costs.
 const CHECK_EVERY: usize = 1_024;
@@ -52,6 +49,7 @@ impl Selection {
             places: HashMap::default(),
             series: Vec::new(),
             found: Vec::new(),
+            packed: String::new(),
             bytes: 0,
             n_points: 0,
             has_windows: false,
@@ -93,6 +91,7 @@ struct Plan<'a, E> {
     places: HashMap<LabelsKey, u32, Fixed>,
     series: Vec<Selected>,
     found: Vec<(u32, Part)>,
+    packed: String,
     bytes: usize,
     n_points: u64,
     has_windows: bool,
@@ -102,7 +101,6 @@ struct Plan<'a, E> {
 impl<E> Plan<'_, E> {
     fn block(&mut self, source: usize, opened: &Opened, matchers: &[Matcher]) -> Result<(), E> {
         let index = &opened.index;
-        let mut texts = index.texts();
         for series in index.select(matchers) {
             let kind = index.kind(series);
             let range = self.ranges.of(kind);
@@ -116,8 +114,8 @@ impl<E> Plan<'_, E> {
             }
             self.n_points += n_points;
             let part = Part::new(source, kind, series);
-            let key = texts.key(series);
-            self.add(key, || texts.labels(series), (part, bytes))?;
+            index.pack(series, &mut self.packed);
+            self.add(part, bytes)?;
         }
         Ok(())
     }
@@ -127,23 +125,20 @@ impl<E> Plan<'_, E> {
         let bytes = head.bytes() / series.len().max(1) as u64;
         for SeriesId(id) in head.select(matchers) {
             let part = Part::new(source, series.kind(SeriesId(id)), id);
-            let key = LabelsKey::of_texts(series.labels(SeriesId(id)));
-            self.add(key, || series.owned_labels(SeriesId(id)), (part, bytes))?;
+            series.pack(SeriesId(id), &mut self.packed);
+            self.add(part, bytes)?;
         }
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        key: LabelsKey,
-        labels: impl FnOnce() -> Labels,
-        (part, bytes): (Part, u64),
-    ) -> Result<(), E> {
+    /// Adds a part of the series whose labels are packed.
+    fn add(&mut self, part: Part, bytes: u64) -> Result<(), E> {
         let next = self.series.len() as u32;
+        let key = LabelsKey::of(&self.packed);
         let place = *self.places.entry(key).or_insert(next);
         if place == next {
-            let labels = labels();
-            self.bytes += SERIES_BYTES + labels.len() * LABEL_BYTES;
+            let labels = Labels::from_packed(&self.packed);
+            self.bytes += SERIES_BYTES + labels.bytes();
             self.series.push(Selected { labels, bytes });
         } else if let Some(known) = self.series.get_mut(place as usize) {
             known.bytes += bytes;

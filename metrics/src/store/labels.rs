@@ -11,7 +11,7 @@ use crate::block::read::{Opened, ReadError, leave_the_loop};
 use crate::catalog::KnownBlock;
 use crate::head::TenantHead;
 use crate::labels::NAME;
-use crate::labels::key::LabelsKey;
+use crate::labels::key::{Fixed, LabelsKey};
 use crate::row::Metadata;
 use crate::view::{VIEWS, View};
 use crate::{Labels, Matcher};
@@ -139,26 +139,27 @@ impl MetricsStore {
         matchers: &[Matcher],
         range: (i64, i64),
     ) -> Result<Vec<Labels>, SelectError> {
-        type Found = (HashSet<u128>, Vec<Labels>);
-        let in_head = |head: &TenantHead, (seen, all): &mut Found| {
+        type Found = (HashSet<LabelsKey, Fixed>, Vec<Labels>, String);
+        let in_head = |head: &TenantHead, (seen, all, packed): &mut Found| {
             for id in head.select(matchers) {
-                if head.row(id, range.0, range.1).n_points() > 0
-                    && seen.insert(LabelsKey::of_texts(head.series().labels(id)).number())
-                {
-                    all.push(head.series().owned_labels(id));
+                if head.row(id, range.0, range.1).n_points() > 0 {
+                    head.series().pack(id, packed);
+                    if seen.insert(LabelsKey::of(packed)) {
+                        all.push(Labels::from_packed(packed));
+                    }
                 }
             }
         };
         let matchers = matchers.to_vec();
-        let in_block = move |opened: &Opened, (seen, all): &mut Found| {
-            let mut texts = opened.index.texts();
+        let in_block = move |opened: &Opened, (seen, all, packed): &mut Found| {
             for series in in_range(opened, &matchers, range) {
-                if seen.insert(texts.key(series).number()) {
-                    all.push(texts.labels(series));
+                opened.index.pack(series, packed);
+                if seen.insert(LabelsKey::of(packed)) {
+                    all.push(Labels::from_packed(packed));
                 }
             }
         };
-        let (_, mut all) = self
+        let (_, mut all, _) = self
             .each_part(tenant, range, in_head, in_block, Found::default())
             .await?;
         all.sort();

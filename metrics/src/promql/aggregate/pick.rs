@@ -14,81 +14,119 @@ use crate::Labels;
 pub(super) fn pick(
     evaluator: &Evaluator<'_>,
     aggregate: &Aggregate,
-    (param, mut lines): (&[f64], Vec<Line>),
+    (param, lines): (&[f64], Vec<Line>),
     grid: Grid,
 ) -> Evaluation<Vec<Line>> {
-    let groups = super::groups(evaluator, aggregate, &lines)?;
     let ratios = if aggregate.op == AggregateOp::LimitRatio {
         lines.iter().map(|line| place(&line.labels)).collect()
     } else {
         Vec::new()
     };
-    let mut order = Vec::new(); // of an instant query
-    for members in groups {
+    let mut picked = Picked::new(lines, grid);
+    for members in super::groups(evaluator, aggregate, &picked.lines)? {
         for idx in 0..grid.n {
             evaluator.work.operations(members.len() as u64)?;
             let param = param.get(idx).copied().unwrap_or(f64::NAN);
-            let present = members
-                .iter()
-                .copied()
-                .filter(|member| lines.get(*member).is_some_and(|line| line.column.has(idx)));
-            let present: Vec<usize> = present.collect();
-            let kept = match aggregate.op {
+            let present = members.iter().copied().filter(|member| {
+                let line = picked.lines.get(*member);
+                line.is_some_and(|line| line.column.has(idx))
+            });
+            let kept: Vec<usize> = match aggregate.op {
                 AggregateOp::LimitRatio => {
                     let ratio = ratio(param, evaluator)?;
-                    let is_in = |member: &usize| {
-                        ratios
-                            .get(*member)
-                            .is_some_and(|place| is_in(*place, ratio))
-                    };
-                    present.iter().copied().filter(is_in).collect()
+                    let place = |member: &usize| ratios.get(*member).copied();
+                    let is_in = |member: &usize| place(member).is_some_and(|at| is_in(at, ratio));
+                    present.filter(is_in).collect()
                 }
-                AggregateOp::Limitk => present.iter().copied().take(k_of(param)?).collect(),
+                AggregateOp::Limitk => present.take(k_of(param)?).collect(),
                 op => {
-                    let values = present.iter().filter_map(|member| {
-                        let value = lines.get(*member)?.column.float(idx);
+                    let values = present.filter_map(|member| {
+                        let value = picked.lines.get(member)?.column.float(idx);
                         if value.is_none() {
-                            evaluator
-                                .notes
-                                .add(Note::HistogramIgnoredIn(ignored_in(op)));
+                            let ignored = Note::HistogramIgnoredIn(ignored_in(op));
+                            evaluator.notes.add(ignored);
                         }
-                        Some((*member, value?))
+                        Some((member, value?))
                     });
                     extremes(values.collect(), k_of(param)?, op == AggregateOp::Topk)
                 }
             };
-            // sorted, so that what stays is found at once
-            let mut sorted: Vec<usize> = kept.clone();
-            sorted.sort_unstable();
-            for member in present {
-                if sorted.binary_search(&member).is_err()
-                    && let Some(line) = lines.get_mut(member)
-                {
-                    line.column.clear(idx);
-                }
-            }
-            if grid.n == 1 {
-                order.extend(kept);
-            }
+            kept.into_iter().for_each(|member| picked.keep(member, idx));
         }
     }
-    let mut lines: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
-    let mut take = |idx: usize| lines.get_mut(idx).and_then(Option::take);
-    let picked: Vec<Line> = if grid.n == 1 {
-        order.into_iter().filter_map(&mut take).collect()
-    } else {
-        lines.into_iter().flatten().collect()
-    };
-    Ok(picked
-        .into_iter()
-        .filter(|line| !line.column.is_empty())
-        .collect())
+    picked.finish(evaluator)
 }
 
-/// The k largest or least, the most extreme first; NaN last.
+/// Which values of which lines stay.
+struct Picked {
+    lines: Vec<Line>,
+    /// The steps at which each line stays, ascending.
+    steps: Vec<Vec<u32>>,
+    /// Lines in the order in which they were picked: that of the answer of an instant query.
+    order: Vec<usize>,
+    grid: Grid,
+}
+
+impl Picked {
+    fn new(lines: Vec<Line>, grid: Grid) -> Self {
+        Self {
+            steps: vec![Vec::new(); lines.len()],
+            lines,
+            order: Vec::new(),
+            grid,
+        }
+    }
+
+    fn keep(&mut self, member: usize, idx: usize) {
+        if let (Some(steps), Ok(step)) = (self.steps.get_mut(member), u32::try_from(idx)) {
+            if steps.is_empty() {
+                self.order.push(member);
+            }
+            steps.push(step);
+        }
+    }
+
+    fn finish(mut self, evaluator: &Evaluator<'_>) -> Evaluation<Vec<Line>> {
+        if self.grid.n > 1 {
+            self.order.sort_unstable();
+        }
+        let mut lines: Vec<Option<Line>> = self.lines.into_iter().map(Some).collect();
+        let mut picked = Vec::with_capacity(self.order.len());
+        for member in self.order {
+            let steps = self.steps.get(member).map_or(&[][..], Vec::as_slice);
+            let Some(line) = lines.get_mut(member).and_then(Option::take) else {
+                continue;
+            };
+            if steps.len() == line.column.len() {
+                picked.push(line);
+                continue;
+            }
+            let mut column = evaluator.column(line.column.len())?;
+            for step in steps {
+                let idx = *step as usize;
+                if let Some(cell) = line.column.get(idx) {
+                    column.put(idx, cell);
+                }
+            }
+            picked.push(Line { column, ..line });
+        }
+        Ok(picked)
+    }
+}
+
+/// The k largest or least, the most extreme first; NaN last; of equal ones those that come first.
 fn extremes(mut values: Vec<(usize, f64)>, k: usize, is_top: bool) -> Vec<usize> {
-    values.sort_by(|(_, a), (_, b)| by_value(*a, *b, is_top));
-    values.truncate(k);
+    let order = |(idx_a, a): &(usize, f64), (idx_b, b): &(usize, f64)| {
+        by_value(*a, *b, is_top).then(idx_a.cmp(idx_b))
+    };
+    if k == 0 {
+        return Vec::new();
+    }
+    if k < values.len() {
+        values.select_nth_unstable_by(k - 1, order);
+        values.truncate(k);
+    }
+    values.sort_unstable_by(order);
     values.into_iter().map(|(member, _)| member).collect()
 }
 
@@ -157,6 +195,8 @@ mod tests {
         assert_eq!(extremes(values(), 2, false), [3, 0]);
         assert_eq!(extremes(values(), 9, true), [2, 0, 3, 1]);
         assert_eq!(extremes(values(), 0, true), [0_usize; 0]);
+        let equal = vec![(4, 1.0), (1, 1.0), (3, 2.0), (2, 1.0)];
+        assert_eq!(extremes(equal, 3, true), [3, 1, 2]);
     }
 
     #[test]

@@ -96,11 +96,14 @@ impl Evaluator<'_> {
     ) -> Evaluation<()> {
         let ranges = applied.ranges;
         let mut slices = Slices::new(samples);
+        let mut falls = Falls::of(applied.over, &samples.floats);
+        let metric = series.labels.name();
         let steps = applied.grid.times().zip(&ranges.of_steps);
         for (idx, (at, (from, to))) in steps.enumerate() {
             let (floats, histograms) = slices.within(*from, *to);
             self.work.samples(floats.len() + histograms.len())?;
             let points = Points {
+                fell_from: falls.within(slices.floats),
                 floats,
                 histograms,
                 from: *from,
@@ -108,7 +111,7 @@ impl Evaluator<'_> {
                 range_ms: ranges.range_ms,
                 at,
                 params: (applied.param(0, idx), applied.param(1, idx)),
-                metric: series.labels.name(),
+                metric,
                 notes: self.notes,
             };
             if let Some(value) = over::apply(applied.over, &points) {
@@ -192,6 +195,44 @@ impl Different {
     }
 }
 
+/// Where a counter began anew: values that are less than the one before. Looked for once a series, since ranges overlap.
+#[derive(Default)]
+struct Falls {
+    /// Number of the lesser value.
+    at: Vec<usize>,
+    /// What stood before it.
+    from: Vec<f64>,
+    ends: (usize, usize),
+}
+
+impl Falls {
+    fn of(over: Over, floats: &[(i64, f64)]) -> Self {
+        let mut falls = Self::default();
+        if matches!(over, Over::Rate | Over::Increase) {
+            let pairs = floats.iter().zip(floats.iter().skip(1));
+            for (idx, ((_, before), (_, now))) in pairs.enumerate() {
+                if now < before {
+                    falls.at.push(idx + 1);
+                    falls.from.push(*before);
+                }
+            }
+        }
+        falls
+    }
+
+    /// What stood before the falls between the values with these numbers, whose ends ascend.
+    fn within(&mut self, (first, end): (usize, usize)) -> &[f64] {
+        while self.at.get(self.ends.0).is_some_and(|at| *at <= first) {
+            self.ends.0 += 1;
+        }
+        self.ends.1 = self.ends.1.max(self.ends.0);
+        while self.at.get(self.ends.1).is_some_and(|at| *at < end) {
+            self.ends.1 += 1;
+        }
+        self.from.get(self.ends.0..self.ends.1).unwrap_or_default()
+    }
+}
+
 /// The parts of a series that ranges cover, whose ends ascend.
 struct Slices<'a> {
     samples: &'a Samples,
@@ -220,6 +261,9 @@ impl<'a> Slices<'a> {
     }
 }
 
+/// Points that are looked at one by one before they are searched.
+const NEAR: usize = 8;
+
 /// Moves both ends of a slice forward to (from, to].
 fn advance<'a, T>(
     points: &'a [(i64, T)],
@@ -228,7 +272,15 @@ fn advance<'a, T>(
 ) -> &'a [(i64, T)] {
     let up_to = |start: usize, limit: i64| {
         let rest = points.get(start..).unwrap_or(&[]);
-        start + rest.partition_point(|(at, _)| *at <= limit)
+        // the next end is mostly near
+        let near = rest.iter().take(NEAR).take_while(|(at, _)| *at <= limit);
+        match near.count() {
+            NEAR => {
+                let rest = rest.get(NEAR..).unwrap_or(&[]);
+                start + NEAR + rest.partition_point(|(at, _)| *at <= limit)
+            }
+            n => start + n,
+        }
     };
     ends.0 = up_to(ends.0, from);
     ends.1 = up_to(ends.1.max(ends.0), to);

@@ -7,7 +7,7 @@ use super::super::fetch::{FetchedPoints, Reader};
 use super::super::steps::{Column, Grid, Line, is_stale};
 use super::super::time;
 use super::{Evaluation, Evaluator};
-use crate::{Samples, Value};
+use crate::{Histogram, Samples, Value};
 
 /// What of a sample is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,18 +90,10 @@ impl Evaluator<'_> {
             n_histograms = skip(&samples.histograms, n_histograms, *at);
             let float = last(&samples.floats, n_floats);
             let histogram = last(&samples.histograms, n_histograms);
-            let float_at = float.map(|(at, _)| *at);
-            let is_float = float_at >= histogram.map(|(at, _)| *at);
-            let (sample_at, value) = match (float, histogram) {
-                (Some((at, value)), _) if is_float => (*at, Value::Float(*value)),
-                (_, Some((at, histogram))) => (*at, Value::Histogram(Arc::clone(histogram))),
-                _ => continue,
+            let Some((sample_at, value)) = newer(float, histogram) else {
+                continue;
             };
-            let is_gone = match &value {
-                Value::Float(value) => is_stale(*value),
-                Value::Histogram(histogram) => is_stale(histogram.sum),
-            };
-            if sample_at <= at.saturating_sub(self.lookback_ms) || is_gone {
+            if sample_at <= at.saturating_sub(self.lookback_ms) {
                 continue;
             }
             n_found += 1;
@@ -112,6 +104,25 @@ impl Evaluator<'_> {
         }
         self.work.samples(n_found)
     }
+}
+
+/// The newer of two, unless it says that the series has ended.
+fn newer(
+    float: Option<&(i64, f64)>,
+    histogram: Option<&(i64, Arc<Histogram>)>,
+) -> Option<(i64, Value)> {
+    let is_float = float.map(|(at, _)| *at) >= histogram.map(|(at, _)| *at);
+    if is_float {
+        let (at, value) = float?;
+        return (!is_stale(*value)).then_some((*at, Value::Float(*value)));
+    }
+    let (at, histogram) = histogram?;
+    (!is_stale(histogram.sum)).then(|| (*at, Value::Histogram(Arc::clone(histogram))))
+}
+
+/// The last of samples, unless it says that the series has ended.
+pub(in crate::promql) fn newest_of(samples: &Samples) -> Option<(i64, Value)> {
+    newer(samples.floats.last(), samples.histograms.last())
 }
 
 /// Samples up to a time, when `n` are known to be.

@@ -14,7 +14,9 @@ pub(super) fn prepared(series: SeriesData, used: Use, from: i64) -> Fetched {
         Points::Windows(windows) => FetchedPoints::Samples(running_sum(&windows, from)),
         Points::Samples(mut samples) => {
             if used != Use::Instant {
-                samples.floats.retain(|(_, value)| !is_stale(*value));
+                if samples.floats.iter().any(|(_, value)| is_stale(*value)) {
+                    samples.floats.retain(|(_, value)| !is_stale(*value));
+                }
                 samples
                     .histograms
                     .retain(|(_, histogram)| !is_stale(histogram.sum));

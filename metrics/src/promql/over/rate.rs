@@ -21,7 +21,11 @@ pub(super) fn extrapolated(over: Over, points: &Points<'_>) -> Option<Value> {
     }
     let (grown, start, first_at, last_at, n) = if points.histograms.is_empty() {
         let (first, last) = (points.floats.first()?, points.floats.last()?);
-        let grown = growth(points.floats, is_counter);
+        // what a counter had before it began anew is added
+        let grown = points
+            .fell_from
+            .iter()
+            .fold(last.1 - first.1, |grown, from| grown + from);
         let start = (grown, first.1);
         (
             Value::Float(grown),
@@ -69,20 +73,6 @@ pub(super) fn extrapolated(over: Over, points: &Points<'_>) -> Option<Value> {
 fn is_counter_name(metric: &str) -> bool {
     let ends = ["_total", "_sum", "_count", "_bucket"];
     metric.is_empty() || ends.iter().any(|end| metric.ends_with(end))
-}
-
-/// Last minus first; what a counter had before it began anew is added.
-fn growth(floats: &[(i64, f64)], is_counter: bool) -> f64 {
-    let value = |at: Option<&(i64, f64)>| at.map_or(f64::NAN, |(_, value)| *value);
-    let mut grown = value(floats.last()) - value(floats.first());
-    if is_counter {
-        for ((_, before), (_, now)) in floats.iter().zip(floats.iter().skip(1)) {
-            if now < before {
-                grown += before;
-            }
-        }
-    }
-    grown
 }
 
 /// The same of histograms. None, said why, where they do not fit.

@@ -15,7 +15,13 @@ fn floats(values: &[f64]) -> Vec<(i64, f64)> {
 fn applied(over: Over, values: &[f64], params: (f64, f64)) -> Option<Value> {
     let floats = floats(values);
     let to = 10_000 * i64::try_from(values.len()).unwrap();
+    let is_counter = over != Over::Delta;
+    let falls = floats
+        .windows(2)
+        .filter(|pair| is_counter && pair[1].1 < pair[0].1);
+    let fell_from: Vec<f64> = falls.map(|pair| pair[0].1).collect();
     let points = Points {
+        fell_from: &fell_from,
         floats: &floats,
         histograms: &[],
         from: 0,

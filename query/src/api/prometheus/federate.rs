@@ -1,10 +1,10 @@
 //! `GET /federate`: the newest sample of every series that a selector means, as text that another Prometheus scrapes. What the text cannot say
 //! (native histograms) is left out; their classic views can be asked for by name.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ::metrics::{Labels, Points, SelectOptions, SeriesData, Value};
+use ::metrics::Value;
+use ::metrics::promql::Sample;
 use axum::extract::State;
 use axum::http::{Extensions, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,6 @@ use crate::refusal::{Kind, Refusal};
 use crate::work::off_thread;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 pub(super) async fn federate(
     State(query): State<Query>,
@@ -27,62 +26,23 @@ pub(super) async fn federate(
 ) -> Result<Response, Refusal> {
     let selectors = selectors(&parameters)?;
     let (tenant, marks) = (tenant_of(&extensions), marks(&query));
-    let to = query.0.clock.wall().unix_ms;
-    let lookback_ms = query.0.promql.config().lookback.as_millis();
-    let from = to.saturating_sub(i64::try_from(lookback_ms).unwrap_or(i64::MAX));
-    let options = SelectOptions {
-        all_windows: true,
-        ..SelectOptions::default()
-    };
-    let mut newest: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
-    for matchers in selectors {
-        let store = &query.0.series;
-        let found = store.select(&tenant, &matchers, from, to, options).await?;
-        let found = off_thread(move || {
-            Ok(found
-                .into_iter()
-                .filter_map(|one| newest_of(one, from))
-                .collect::<Vec<_>>())
-        });
-        newest.extend(found.await?);
-    }
+    let at = query.0.clock.wall().unix_ms;
+    let newest = query.0.promql.newest(&tenant, selectors, at).await?;
     let bytes_max = query.0.config.answer_bytes_max;
-    let text = off_thread(move || written(&newest, bytes_max)).await?;
+    let text = off_thread(move || written(newest, bytes_max)).await?;
     let mut response = (StatusCode::OK, [(header::CONTENT_TYPE, TEXT)], text).into_response();
     marked(&query, &marks, response.headers_mut());
     Ok(response)
 }
 
-/// The newest number of a series after `from`; none if it ended or has no numbers.
-fn newest_of(series: SeriesData, from: i64) -> Option<(Labels, (i64, f64))> {
-    let (at, value) = match series.points {
-        Points::Samples(samples) => {
-            let float = samples.floats.last().copied()?;
-            let is_newest = samples
-                .histograms
-                .last()
-                .is_none_or(|(at, _)| *at < float.0);
-            is_newest.then_some(float)?
-        }
-        Points::Windows(windows) => {
-            let mut sum = 0.0;
-            for window in &windows {
-                match window.value {
-                    Value::Float(value) => sum += value,
-                    Value::Histogram(_) => return None,
-                }
-            }
-            (windows.last()?.end_unix_ms, sum)
-        }
-    };
-    (at > from && value.to_bits() != STALE_BITS).then_some((series.labels, (at, value)))
-}
-
-fn written(newest: &BTreeMap<Labels, (i64, f64)>, bytes_max: u64) -> Result<String, Refusal> {
-    let mut rows: Vec<_> = newest.iter().collect();
-    rows.sort_by_key(|(labels, _)| labels.name());
+fn written(mut newest: Vec<Sample>, bytes_max: u64) -> Result<String, Refusal> {
+    newest.sort_by(|a, b| a.labels.name().cmp(b.labels.name())); // stable: in order of labels within a name
     let (mut text, mut before) = (String::new(), None);
-    for (labels, (at, value)) in rows {
+    for sample in &newest {
+        let Value::Float(value) = sample.value else {
+            continue;
+        };
+        let labels = &sample.labels;
         let name = plain(labels.name(), true);
         if before.as_ref() != Some(&name) {
             text.push_str(&format!("# TYPE {name} untyped\n"));
@@ -100,7 +60,11 @@ fn written(newest: &BTreeMap<Labels, (i64, f64)>, bytes_max: u64) -> Result<Stri
             text.push_str("instance=\"\",");
         }
         text.pop();
-        text.push_str(&format!("}} {} {at}\n", number::Float(*value)));
+        text.push_str(&format!(
+            "}} {} {}\n",
+            number::Float(value),
+            sample.at_unix_ms
+        ));
         before = Some(name);
         if text.len() as u64 > bytes_max {
             let told = format!("the answer has over {bytes_max} bytes; ask for fewer series");
@@ -136,61 +100,39 @@ fn escape(value: &str, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use ::metrics::{Samples, Window};
+    use std::sync::Arc;
+
+    use ::metrics::Labels;
 
     use super::*;
 
-    fn series(pairs: &[(&str, &str)], points: Points) -> SeriesData {
-        SeriesData {
-            labels: Labels::new(pairs.iter().copied()),
-            points,
-        }
-    }
-
-    fn floats(floats: &[(i64, f64)]) -> Points {
-        Points::Samples(Samples {
-            floats: floats.to_vec(),
-            histograms: vec![],
-        })
-    }
-
     #[test]
     fn the_newest_sample_of_each_series_is_written() {
-        let window = |start_unix_ms, end_unix_ms, value| Window {
-            start_unix_ms,
-            end_unix_ms,
+        let sample = |pairs: &[(&str, &str)], at_unix_ms, value| Sample {
+            labels: Labels::new(pairs.iter().copied()),
+            at_unix_ms,
             value: Value::Float(value),
         };
-        let all = [
-            series(
-                &[("__name__", "up"), ("job", "a\"b\\\n")],
-                floats(&[(1, 0.0), (2, 1.0)]),
-            ),
-            series(
-                &[("__name__", "a.b"), ("instance", "i"), ("k8s.pod", "p")],
-                floats(&[(5, f64::NAN)]),
-            ),
-            series(
-                &[("__name__", "gone")],
-                floats(&[(4, f64::from_bits(STALE_BITS))]),
-            ),
-            series(&[("__name__", "old")], floats(&[(0, 1.0)])),
-            series(
-                &[("__name__", "calls")],
-                Points::Windows(vec![window(0, 1, 2.0), window(6, 7, 3.0)]),
-            ),
-        ];
-        let newest = all
-            .into_iter()
-            .filter_map(|one| newest_of(one, 0))
-            .collect();
+        let newest = || {
+            vec![
+                sample(&[("__name__", "up"), ("job", "a\"b\\\n")], 2, 1.0),
+                sample(
+                    &[("__name__", "a.b"), ("instance", "i"), ("k8s.pod", "p")],
+                    5,
+                    f64::NAN,
+                ),
+                sample(&[("__name__", "calls")], 7, 5.0),
+                Sample {
+                    value: Value::Histogram(Arc::default()),
+                    ..sample(&[("__name__", "native")], 7, 0.0)
+                },
+            ]
+        };
         let expected = "# TYPE a_b untyped\na_b{instance=\"i\",k8s_pod=\"p\"} NaN 5\n\
                         # TYPE calls untyped\ncalls{instance=\"\"} 5 7\n\
                         # TYPE up untyped\nup{job=\"a\\\"b\\\\\\n\",instance=\"\"} 1 2\n";
-        assert_eq!(written(&newest, 1_000).expect("text"), expected);
-        assert_eq!(
-            written(&newest, 10).expect_err("too long").kind,
-            Kind::TooLarge
-        );
+        assert_eq!(written(newest(), 1_000).expect("text"), expected);
+        let too_long = written(newest(), 10).expect_err("too long");
+        assert_eq!(too_long.kind, Kind::TooLarge);
     }
 }
