@@ -10,13 +10,15 @@ SHELL := /bin/bash
 STAMPS := target/setup
 PROFILE ?= release
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+# Where cargo puts what it builds, if the environment says so.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # A rustup that was installed a moment ago is not on PATH yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 run: $(STAMPS)/build $(STAMPS)/rust
 	cargo build --locked --profile $(PROFILE) -p tracewell-server $(if $(filter dev,$(PROFILE)),,--features jemalloc)
-	exec target/$(BUILT)/tracewell $(ARGS)
+	exec $(TARGET)/$(BUILT)/tracewell $(ARGS)
 
 test: test-rust test-pipeline
 
@@ -38,7 +40,7 @@ check:
 bench: $(STAMPS)/build $(STAMPS)/rust
 	cargo build --locked --profile dist -p tracewell-server -p tracewell-bench --features tracewell-server/jemalloc
 	mkdir -p target/tmp
-	TMPDIR=$(CURDIR)/target/tmp target/dist/tracewell-bench $(ONLY)
+	TMPDIR=$(CURDIR)/target/tmp $(TARGET)/dist/tracewell-bench $(ONLY)
 
 soak: $(STAMPS)/build $(STAMPS)/rust
 	TRACEWELL_SIM_SEEDS=10000 cargo test --locked --release -p tracewell-tests --test simulation -- --nocapture

@@ -1,4 +1,5 @@
-//! What a compiler does not check: which crate may use which, which modules stay pure, and what may stand in the lock file.
+//! What a compiler does not check: which crate may use which, which modules stay pure, what may stand in the lock file, and that the documents name
+//! what is there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -216,6 +217,74 @@ fn no_file_is_called_mod_rs_nor_utils() {
                 "{} says nothing by its name",
                 file.display()
             );
+        }
+    }
+}
+
+/// Every document of the project: those at the top and all of `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let folders = ["", "docs", "docs/formats", "docs/decisions"];
+    let entries = folders.map(|folder| std::fs::read_dir(root().join(folder)));
+    let files = entries.into_iter().flatten().flatten();
+    let paths = files.map(|entry| entry.expect("a readable folder").path());
+    let mut found: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Where the links of a line lead.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    let begun = line.split("](").skip(1);
+    begun.filter_map(|rest| Some(rest.split_once(')')?.0))
+}
+
+#[test]
+fn documents_link_to_what_is_there() {
+    for document in documents() {
+        for line in read(&document).lines() {
+            for link in links(line) {
+                let path = link.split('#').next().unwrap_or_default();
+                let is_ours = !path.is_empty() && !link.contains("://");
+                let folder = document.parent().expect("a document lies in a folder");
+                assert!(
+                    !is_ours || folder.join(path).exists(),
+                    "{} links to {link}, which is not there",
+                    document.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn documents_name_folders_and_files_that_are_there() {
+    let folders: Vec<&str> = ARROWS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["bench", "docs", "tests"])
+        .collect();
+    let is_path = |text: &str| {
+        let first = text.split('/').next().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        text.contains('/') && folders.contains(&first) && text.chars().all(plain)
+    };
+    for document in documents() {
+        // a log of changes names what was there
+        if document.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        for line in read(&document).lines() {
+            let quoted = line.split('`').skip(1).step_by(2);
+            for path in quoted.filter(|text| is_path(text)) {
+                let at = root().join(path);
+                assert!(
+                    at.exists() || at.with_extension("rs").exists(),
+                    "{} names {path}, which is not there",
+                    document.display()
+                );
+            }
         }
     }
 }

@@ -5,4 +5,4 @@
 pub mod otlp;
 pub mod process;
 
-pub use process::Tracewell;
+pub use process::{Tracewell, now};

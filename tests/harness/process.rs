@@ -46,6 +46,16 @@ impl Tracewell {
         })
     }
 
+    /// The same, running and ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn started(data_dir: &Path, settings: &[&str]) -> Result<Self> {
+        let mut server = Self::new(data_dir, settings)?;
+        server.start().await?;
+        Ok(server)
+    }
+
     /// Starts the process and waits until it is ready. Returns how long that took.
     pub async fn start(&mut self) -> Result<Duration> {
         let begun = now();
@@ -246,11 +256,13 @@ impl Drop for Tracewell {
     }
 }
 
+/// The time on a real clock, for promises of how long something takes.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests measure real time from outside the process"
 )]
-fn now() -> Instant {
+#[must_use]
+pub fn now() -> Instant {
     Instant::now()
 }
 

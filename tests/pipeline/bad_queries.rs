@@ -1,9 +1,9 @@
 //! Questions that no server should work on: each is refused before any work, and the next good one is answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::Tracewell;
+use harness::{Tracewell, now};
 use reqwest::Url;
 use serde_json::Value;
 
@@ -104,12 +104,4 @@ async fn b16_texts_that_are_long_deep_or_explode_are_refused() -> Result<()> {
     let (status, body) = ask(&server, "/api/v1/query", &[("query", "up{a=~\"(a+)+$\"}")]).await?;
     ensure!(status == 200, "{body}");
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the promise under test is one of real time"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

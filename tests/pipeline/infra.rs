@@ -1,6 +1,7 @@
 //! What a trace ran on: a real process in a real container's control group sends a span, the real agent reads that group, and the trace shows both.
 //!
-//! Where no control group can be made, the span says its host instead, and the host's lane alone is looked at; the test says so.
+//! On a host without containers the span says its host, and the host's lane alone is looked at. Where no control group can be made, that is all that is
+//! seen, and the test says so.
 
 mod group;
 
@@ -20,14 +21,14 @@ const WORK_S: u32 = 6;
 const CPUS: f64 = 0.2;
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Works, finds its container as SDKs do, and sends one span with it. Arguments: URL, trace id, seconds.
+/// Works, finds its container as SDKs do, and sends one span with it. Arguments: URL, trace id, seconds, and whether it is in one.
 const PROGRAM: &str = r#"
 import json, os, re, socket, sys, time, urllib.request
 url, trace, work_s = sys.argv[1], sys.argv[2], float(sys.argv[3])
 began = time.time_ns()
 while time.time_ns() - began < work_s * 1e9: sum(range(10_000))
 keys = {"service.name": "checkout", "service.version": "1"}
-found = re.search("[0-9a-f]{64}", open("/proc/self/cgroup").read())
+found = sys.argv[4] == "contained" and re.search("[0-9a-f]{64}", open("/proc/self/cgroup").read())
 keys |= {"container.id": found.group()} if found else {"host.name": socket.gethostname()}
 attributes = [{"key": k, "value": {"stringValue": v}} for k, v in keys.items()]
 attributes.append({"key": "process.pid", "value": {"intValue": str(os.getpid())}})
@@ -53,13 +54,14 @@ fn agent(server: &Tracewell) -> Result<Child> {
 /// The program, in the group if there is one.
 fn working(server: &Tracewell, group: Option<&Group>, trace: &str) -> Result<Child> {
     let enter = group.map_or_else(String::new, Group::enter_script);
+    let place = group.map_or("alone", |_| "contained");
     let child = Command::new("sh")
         .args([
             "-c",
             &format!("{enter} exec python3 -c \"$0\" \"$@\""),
             PROGRAM,
         ])
-        .args([&server.http_url(), trace, &WORK_S.to_string()])
+        .args([&server.http_url(), trace, &WORK_S.to_string(), place])
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
@@ -117,26 +119,35 @@ fn during(body: &Value, entity: &str, signal: &str) -> Vec<f64> {
 
 #[tokio::test]
 async fn the_container_of_a_process_is_shown_beside_the_span_that_it_sent() -> Result<()> {
+    let group = match Group::make(CPUS) {
+        Ok(group) => group,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+            {
+                eprintln!("SKIPPED: no control group can be made: {error:#}");
+            }
+            return Ok(());
+        }
+    };
+    shown_beside(Some(&group)).await
+}
+
+#[tokio::test]
+async fn the_host_of_a_process_outside_containers_is_shown_beside_the_span_that_it_sent()
+-> Result<()> {
+    shown_beside(None).await
+}
+
+/// A process works in a group, or in none, and sends a span; the agent reads; the trace shows what it ran on.
+async fn shown_beside(group: Option<&Group>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut server = Tracewell::new(folder.path(), &[])?;
     server.start().await?;
     let mut agent = agent(&server)?;
-    let group = match Group::make(CPUS) {
-        Ok(group) => Some(group),
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "a test that looks at less says so")]
-            {
-                eprintln!(
-                    "SKIPPED the container, host only: no control group can be made: {error:#}"
-                );
-            }
-            None
-        }
-    };
     let trace = "00000000000000000000000000001fa5";
-    let program = working(&server, group.as_ref(), trace)?;
+    let program = working(&server, group, trace)?;
     let path = format!("/api/tracewell/v1/traces/{trace}/infra");
-    let wanted = match &group {
+    let wanted = match group {
         Some(_) => ("container:", "container.cpu"),
         None => ("host:", "host.cpu"),
     };
@@ -155,7 +166,7 @@ async fn the_container_of_a_process_is_shown_beside_the_span_that_it_sent() -> R
         "{host_cpu:?}"
     );
     ensure!(host_cpu.iter().any(|share| *share > 0.0), "{host_cpu:?}");
-    if let Some(group) = &group {
+    if let Some(group) = group {
         contained(&server, group, &body).await?;
     }
     drop(program);

@@ -1,10 +1,12 @@
 //! The product, as its users meet it: the real binary, in by OTLP, out by the public APIs, through real ports.
 
 mod bad_input;
+mod bad_points;
 mod bad_queries;
 mod counts;
 mod damage;
 mod disk;
+mod import;
 mod infra;
 mod kill;
 mod map;
@@ -12,3 +14,4 @@ mod metrics;
 mod program;
 mod prometheus;
 mod sdk;
+mod verbs;

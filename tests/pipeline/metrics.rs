@@ -2,12 +2,14 @@
 //! PromQL within a second.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::Tracewell;
+use harness::{Tracewell, now};
 use serde_json::Value;
 use tokio::process::Command;
+
+use crate::prometheus::value;
 
 /// Points are found within this after their OK.
 const SEEN_MAX: Duration = Duration::from_secs(1);
@@ -57,7 +59,7 @@ async fn b18_a_scale_beyond_all_bounds_is_taken_as_the_nearest_and_bad_points_ar
     let answered = now();
     for scale in ["1000000000", "-1000000000"] {
         let query = format!("histogram_count(h{{scale=\"{scale}\"}})");
-        while instant(&server, &query).await? != Some(3.0) {
+        while value(&server, &query).await? != Some(3.0) {
             ensure!(answered.elapsed() < SEEN_MAX, "{query} is not 3");
         }
     }
@@ -109,28 +111,16 @@ async fn found(server: &Tracewell, instance: &str) -> Result<()> {
         (format!("histogram_sum(native_seconds{{{of}}})"), 10.0),
         (format!("target_info{{{of},build=\"7\"}}"), 1.0),
     ] {
-        let mut value = None;
-        while value != Some(expected) {
+        let mut last = None;
+        while last != Some(expected) {
             ensure!(
                 answered.elapsed() < SEEN_MAX,
-                "{query} is {value:?}, not {expected}, after {SEEN_MAX:?}"
+                "{query} is {last:?}, not {expected}, after {SEEN_MAX:?}"
             );
-            value = instant(server, &query).await?;
+            last = value(server, &query).await?;
         }
     }
     Ok(())
-}
-
-/// The only value of an instant query now.
-async fn instant(server: &Tracewell, query: &str) -> Result<Option<f64>> {
-    let url = format!("{}/api/v1/query", server.query_url());
-    let request = server.http_client().get(url).query(&[("query", query)]);
-    let body: Value = request.send().await?.json().await?;
-    ensure!(body["status"] == "success", "{query}: {body}");
-    let result = body["data"]["result"].as_array().context("a vector")?;
-    ensure!(result.len() <= 1, "{query}: {body}");
-    let value = result.first().and_then(|one| one["value"][1].as_str());
-    Ok(value.map(str::parse).transpose()?)
 }
 
 async fn run_sdk(arguments: &[&str]) -> Result<()> {
@@ -148,12 +138,4 @@ async fn run_sdk(arguments: &[&str]) -> Result<()> {
     // the SDK logs what it could not send, and goes on
     ensure!(told.is_empty(), "{told}");
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the promise under test is one of real time"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

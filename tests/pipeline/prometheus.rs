@@ -14,7 +14,7 @@ use serde_json::Value;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Asks a server until the answer is as wanted.
-async fn until<T>(
+pub(crate) async fn until<T>(
     what: &str,
     at_most: Duration,
     mut ask: impl AsyncFnMut() -> Result<Option<T>>,
@@ -52,7 +52,7 @@ async fn ask(
 }
 
 /// The only value of an instant query now; none if there is no series.
-async fn value(server: &Tracewell, query: &str) -> Result<Option<f64>> {
+pub(crate) async fn value(server: &Tracewell, query: &str) -> Result<Option<f64>> {
     let data = ask(
         server.http_client(),
         &server.query_url(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::Tracewell;
+use harness::{Tracewell, now};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -206,12 +206,4 @@ async fn found_by_search(server: &Tracewell, service: &str, answered: Instant) -
         }
     }
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the promise under test is one of real time"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
