@@ -23,21 +23,20 @@ pub(crate) type Groups = BTreeMap<Vec<String>, Measure>;
 /// Labels by which spans are put together, in the order that rows name them.
 pub(crate) type By = &'static [&'static str];
 
-/// Requests or spans by the values of `by`. Durations are those of the spans themselves.
+/// Requests or spans with these labels by the values of `by`. Durations are those of the spans themselves.
 pub(crate) async fn grouped(
     query: &Query,
     tenant: &Tenant,
     metric: &'static str,
-    service: &str,
+    labels: &[(&str, &str)],
     by: By,
     range: Range,
     mut live: Option<&mut Marks>,
 ) -> Result<Groups, Refusal> {
-    let labels = [("service_name", service)];
     let mut groups = BTreeMap::new();
     for slice in range.slices() {
         let live = live.as_deref_mut();
-        let found = series(query, tenant, metric, &labels, slice, live).await?;
+        let found = series(query, tenant, metric, labels, slice, live).await?;
         groups = off_thread(move || Ok(added(groups, &found, by, slice))).await?;
     }
     Ok(groups)

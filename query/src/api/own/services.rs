@@ -131,7 +131,7 @@ async fn services(
         .text("q")
         .unwrap_or_default()
         .to_lowercase();
-    let env = asked.parameters.text("env").map(str::to_owned);
+    let env = asked.env.clone();
     let mut marks = marks(&query);
     let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let (range, until) = (asked.range, asked.until);
@@ -154,7 +154,7 @@ async fn services(
         total_s: item.numbers.total_s,
         state: item.state,
     };
-    let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, None, range);
+    let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, &[], range);
     let frame = asked.frame(&marks, &request_id, queries, "/ui/services");
     answer(&query, &marks, page.of(items, key), frame)
 }
@@ -167,11 +167,13 @@ async fn service(
     extensions: Extensions,
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
+    asked.in_all_environments()?;
     let mut marks = marks(&query);
     let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let ui = format!("/ui/services/{name}");
     let (range, until) = (asked.range, asked.until);
-    let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, Some(&name), range);
+    let labels = [("service_name", name.as_str())];
+    let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);
     let one = off_thread(move || {
         let row = rows.services.iter().find(|row| row.name == name);
@@ -213,6 +215,8 @@ struct Asked {
     tenant: Tenant,
     range: Range,
     until: Until,
+    /// The environment that is meant; none for all.
+    env: Option<String>,
 }
 
 impl Asked {
@@ -221,11 +225,29 @@ impl Asked {
         let now = query.0.clock.wall();
         let range = Range::of_list(&parameters, time::unix_ns(now))?;
         Ok(Self {
+            env: parameters.text("env").map(str::to_owned),
             parameters,
             tenant: tenant_of(extensions),
             range,
             until: range.until(now),
         })
+    }
+
+    /// Labels of series of a service's spans.
+    fn labels<'a>(&'a self, service: &'a str) -> Vec<(&'a str, &'a str)> {
+        let env = self.env.as_deref();
+        let env = env.map(|env| ("deployment_environment", env));
+        [("service_name", service)].into_iter().chain(env).collect()
+    }
+
+    /// Refuses an environment where numbers are of all.
+    fn in_all_environments(&self) -> Result<(), Refusal> {
+        match self.env {
+            None => Ok(()),
+            Some(_) => Err(Refusal::invalid(
+                "calls and the requests of a whole service are counted in all environments together: leave env out, or ask for operations, errors, examples, instances or deployments",
+            )),
+        }
     }
 
     fn frame(

@@ -118,6 +118,8 @@ async fn errors_are_told_by_reason_with_traces_that_are_there() {
     let by_instance = get("from=now-5m&group=instance").await;
     assert_eq!(names(&by_instance["items"], "instance"), ["c1", "c1"]);
     assert_eq!(get("group=x").await["status"], 400);
+    // nobody says an environment
+    assert_eq!(get("from=now-5m&env=prod").await["status"], 404);
     // what failed long ago has a count and no trace
     let mut epoch = Epoch::default();
     let begin_ms = BEGIN_MS - 7_200_000;

@@ -171,8 +171,21 @@ async fn who_is_not_there_is_said_to_be_so() {
         assert_eq!(answer.status, 404, "{what}");
         assert!(answer.text.contains("no service"), "{}", answer.text);
     }
-    let group = served
-        .get("/api/tracewell/v1/services/cart/operations?group=instance")
-        .await;
-    assert_eq!(group.status, 400);
+    for query in [
+        "/operations?group=instance",
+        "?env=prod",
+        "/dependencies?env=prod",
+        "/databases?env=prod",
+    ] {
+        let path = format!("/api/tracewell/v1/services/cart{query}");
+        assert_eq!(served.get(&path).await.status, 400, "{query}");
+    }
+    let instances = async |env: &str| {
+        let path = format!("/api/tracewell/v1/services/cart/instances?from=now-5m&env={env}");
+        served.get(&path).await.status
+    };
+    assert_eq!(
+        (instances("prod").await, instances("test").await),
+        (200, 404)
+    );
 }

@@ -63,6 +63,7 @@ async fn listed(
     is_wanted: impl Fn(EntityKind) -> bool + Send + 'static,
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
+    asked.in_all_environments()?;
     let page = Page::read(&asked.parameters, Sort::Rate)?;
     let mut marks = marks(&query);
     let (range, until) = (asked.range, asked.until);

@@ -45,6 +45,8 @@ pub(super) struct Seen {
 /// What a search is for.
 pub(super) struct Wanted<'a> {
     pub(super) service: &'a str,
+    /// None for every one.
+    pub(super) env: Option<&'a str>,
     pub(super) by: By,
     pub(super) range: Range,
     pub(super) status: Option<StatusCode>,
@@ -88,11 +90,11 @@ pub(super) async fn seen(
         };
         marks.join(&page.marks);
         let has_more = page.traces.len() >= limit;
-        let by = wanted.by;
+        let (by, env) = (wanted.by, wanted.env.map(str::to_owned));
         let spans = off_thread(move || {
             let mut spans = Vec::new();
             for trace in &page.traces {
-                add_spans(trace, &filter, by, &mut spans)?;
+                add_spans(trace, &filter, env.as_deref(), by, &mut spans)?;
             }
             Ok(spans)
         })
@@ -102,13 +104,21 @@ pub(super) async fn seen(
     Err(too_large.unwrap_or_else(|| Refusal::new(Kind::TooLarge, "traces are too large")))
 }
 
-fn add_spans(trace: &Found, filter: &Filter, by: By, into: &mut Vec<Seen>) -> Result<(), Refusal> {
+fn add_spans(
+    trace: &Found,
+    filter: &Filter,
+    env: Option<&str>,
+    by: By,
+    into: &mut Vec<Seen>,
+) -> Result<(), Refusal> {
     let weight = match &trace.state {
         State::Kept(sampling) => facts::adjusted_count(sampling),
         State::Undecided | State::Dropped(_) => 1.0,
     };
     with_view(trace, |view| {
+        let is_there = |span: &SpanView<'_>| env.is_none_or(|env| environment(span) == env);
         let spans = view.spans().filter(|span| filter.matches_span(span));
+        let spans = spans.filter(is_there);
         for span in spans.take(SPANS_OF_TRACE_MAX) {
             into.push(Seen::of(trace, &span, weight, by));
         }
@@ -131,6 +141,14 @@ impl Seen {
     }
 }
 
+fn environment(span: &SpanView<'_>) -> String {
+    let resource = span.resource();
+    let pairs = resource
+        .attributes()
+        .map(|(key, value)| (key, value.text()));
+    Identity::of(pairs).environment().to_owned()
+}
+
 /// What a series of spans has as a label.
 fn value_of(span: &SpanView<'_>, label: &str) -> String {
     let of_resource = |attribute: &str| {
@@ -149,10 +167,7 @@ fn value_of(span: &SpanView<'_>, label: &str) -> String {
         "span_kind" => span.kind().protobuf_name().to_owned(),
         "service_version" => of_resource(SERVICE_VERSION),
         "service_instance_id" => of_resource(SERVICE_INSTANCE_ID),
-        "deployment_environment" => {
-            let identity = Identity::of(span.resource().attributes().map(|(k, v)| (k, v.text())));
-            identity.environment().to_owned()
-        }
+        "deployment_environment" => environment(span),
         "service_name" => service_of(span).to_owned(),
         _ => String::new(),
     }

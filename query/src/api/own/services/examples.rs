@@ -76,8 +76,8 @@ pub(super) async fn examples(
     let by = Group::by(&asked.parameters)?;
     let mut marks = marks(&query);
     let range = asked.range;
-    let (of, counted) = (&asked.tenant, Group::counted(by));
-    let read = |range, live| grouped(&query, of, SPAN_SECONDS, &name, counted, range, live);
+    let (of, counted, labels) = (&asked.tenant, Group::counted(by), asked.labels(&name));
+    let read = |range, live| grouped(&query, of, SPAN_SECONDS, &labels, counted, range, live);
     let now = read(range, Some(&mut marks)).await?;
     let before = read(range.before(WEEK_MS), None).await?;
     let mut spans = Vec::new();
@@ -88,6 +88,7 @@ pub(super) async fn examples(
     ] {
         let wanted = Wanted {
             service: &name,
+            env: asked.env.as_deref(),
             by,
             range,
             status,
@@ -135,7 +136,7 @@ pub(super) async fn examples(
         state: "",
     };
     let ui = format!("/ui/services/{name}");
-    let queries = reproduced::requests(SPAN_SECONDS, counted, Some(&name), range);
+    let queries = reproduced::requests(SPAN_SECONDS, counted, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, page.of(items, key), frame)
 }

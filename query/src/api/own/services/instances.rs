@@ -69,14 +69,16 @@ pub(super) async fn instances(
     let range = asked.range;
     let by = &["service_instance_id"];
     let of = &asked.tenant;
-    let read = |range, live| grouped(&query, of, INSTANCE_SECONDS, &name, by, range, live);
+    let labels = [("service_name", name.as_str())];
+    let read = |range, live| grouped(&query, of, INSTANCE_SECONDS, &labels, by, range, live);
     let now = read(range, Some(&mut marks)).await?;
     let before = read(range.before(WEEK_MS), None).await?;
-    let labels = [("service_name", name.as_str())];
     let live = Some(&mut marks);
-    let infos = series(&query, of, INSTANCE_INFO, &labels, range, live).await?;
+    let infos = series(&query, of, INSTANCE_INFO, &asked.labels(&name), range, live).await?;
     let infos = by_instance(&infos, range);
-    let ids: BTreeSet<&String> = infos.keys().chain(now.keys().flatten()).collect();
+    // requests are counted by instance in all environments: instances say where they are
+    let counted = now.keys().flatten().filter(|_| asked.env.is_none());
+    let ids: BTreeSet<&String> = infos.keys().chain(counted).collect();
     if ids.is_empty() {
         return Err(unknown(&name));
     }
@@ -99,7 +101,7 @@ pub(super) async fn instances(
         state: "",
     };
     let ui = format!("/ui/services/{name}");
-    let queries = reproduced::requests(INSTANCE_SECONDS, by, Some(&name), range);
+    let queries = reproduced::requests(INSTANCE_SECONDS, by, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, page.of(items, key), frame)
 }
@@ -114,7 +116,7 @@ pub(super) async fn deployments(
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
     let page = Page::read(&asked.parameters, Sort::Name)?;
     let mut marks = marks(&query);
-    let labels = [("service_name", name.as_str())];
+    let labels = asked.labels(&name);
     let live = Some(&mut marks);
     let infos = series(
         &query,

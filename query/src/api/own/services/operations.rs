@@ -38,7 +38,8 @@ pub(super) async fn operations(
     let by = by(&asked.parameters)?;
     let mut marks = marks(&query);
     let range = asked.range;
-    let read = |range, live| grouped(&query, &asked.tenant, SPAN_SECONDS, &name, by, range, live);
+    let (of, labels) = (&asked.tenant, asked.labels(&name));
+    let read = |range, live| grouped(&query, of, SPAN_SECONDS, &labels, by, range, live);
     let now = read(range, Some(&mut marks)).await?;
     let before = read(range.before(WEEK_MS), None).await?;
     let items = now
@@ -61,7 +62,7 @@ pub(super) async fn operations(
         state: "",
     };
     let ui = format!("/ui/services/{name}");
-    let queries = reproduced::requests(SPAN_SECONDS, by, Some(&name), range);
+    let queries = reproduced::requests(SPAN_SECONDS, by, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);
     answer(&query, &marks, page.of(items, key), frame)
 }

@@ -7,16 +7,18 @@ use crate::map::range::Range;
 use crate::map::spans::By;
 use crate::map::tally::INSTANCE_INFO;
 
-/// Requests and their p95, by labels; of one service, or of all.
+/// Requests with these labels and their p95, by others.
 pub(super) fn requests(
     metric: &str,
     by: By,
-    service: Option<&str>,
+    labels: &[(&str, &str)],
     range: Range,
 ) -> Vec<Reproduced> {
-    let series = match service {
-        Some(name) => format!("{metric}{{service_name={}}}", quoted(name)),
-        None => metric.to_owned(),
+    let equal = |(name, value): &(&str, &str)| format!("{name}={}", quoted(value));
+    let equal: Vec<String> = labels.iter().map(equal).collect();
+    let series = match equal.as_slice() {
+        [] => metric.to_owned(),
+        equal => format!("{metric}{{{}}}", equal.join(",")),
     };
     let (by, over) = (by.join(", "), over(range));
     vec![
@@ -80,9 +82,9 @@ mod tests {
             from_ms: 1_000,
             to_ms: 61_900,
         };
-        let found = requests("m", &["span_name"], Some("a\"b"), range);
+        let found = requests("m", &["span_name"], &[("a", "x\"y"), ("b", "")], range);
         let text: Vec<&str> = found.iter().map(|one| one.q.as_str()).collect();
-        let series = r#"m{service_name="a\"b"}[60s] @ 61"#;
+        let series = r#"m{a="x\"y",b=""}[60s] @ 61"#;
         assert_eq!(
             text,
             [
