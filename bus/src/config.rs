@@ -27,7 +27,7 @@ pub struct Config {
     /// Size of a segment of the local log. Default 64 MiB.
     #[serde(with = "units::bytes")]
     pub segment_bytes_max: u64,
-    /// Bytes that senders may have waiting to be written; more is refused. What owners say has 16 MiB beside it. Default 64 MiB.
+    /// Bytes that senders may have waiting to be written; more is refused. What owners say has 16 MiB beside it. Default 32 MiB.
     #[serde(with = "units::bytes")]
     pub queue_bytes_max: u64,
     /// Free space below which nothing is taken in; 5 % of the disk if that is more. Default 1 GiB.
@@ -97,7 +97,7 @@ impl Default for Config {
             durability: Durability::Fsync,
             partitions: Partitions::Auto,
             segment_bytes_max: 64 << 20,
-            queue_bytes_max: 64 << 20,
+            queue_bytes_max: 32 << 20,
             disk_reserve: 1 << 30,
             kafka: Kafka::default(),
         }

@@ -49,7 +49,7 @@ pub struct Limits {
     /// Data points and samples that a tenant may send in a second, likewise. Default `0/s`: no limit.
     #[serde(with = "units::rate")]
     pub points: u64,
-    /// Bytes that all requests under way may hold together, in every form. Default 96 MiB.
+    /// Bytes that all requests under way may hold together, in every form. Default 80 MiB.
     #[serde(with = "units::bytes")]
     pub ingest_memory: u64,
     /// Header fields of a request, in bytes. Default 16 KiB.
@@ -100,7 +100,7 @@ impl Default for Limits {
             items_max: 65_536,
             spans: 0,
             points: 0,
-            ingest_memory: 96 << 20,
+            ingest_memory: 80 << 20,
             headers_max: 16 << 10,
             connections_max: 4_096,
             streams_max: 128,

@@ -32,8 +32,9 @@ const PROTOBUF_INLINE_MAX: u64 = 512 << 10;
 /// The same for JSON, which costs some ten times as much a byte.
 const JSON_INLINE_MAX: u64 = 48 << 10;
 
-/// What senders may have on its way beside the memory of requests, as a part of it: bytes that came and that no request has read are in no reservation.
-const WINDOWS_SHARE: u64 = 2;
+/// What senders may have on its way beside the memory of requests, in percent of it: bytes that came and that no request has read are in no
+/// reservation.
+const WINDOWS_PERCENT: u64 = 60;
 
 /// Takes requests from all receivers and answers them. Cheap to clone; every clone is the same collector.
 pub struct Collector<L: Log> {
@@ -72,7 +73,7 @@ impl<L: Log> Collector<L> {
         Self {
             shared: Arc::new(Shared {
                 budget: Budget::new(config.limits.ingest_memory),
-                windows: Windows::new(config.limits.ingest_memory / WINDOWS_SHARE),
+                windows: Windows::new(config.limits.ingest_memory / 100 * WINDOWS_PERCENT),
                 span_quotas: Mutex::new(Quotas::new(QuotaOf::Spans, config.limits.spans)),
                 point_quotas: Mutex::new(Quotas::new(QuotaOf::Points, config.limits.points)),
                 workbenches: Workbenches::new(&config.limits, 2 * n_cores),
