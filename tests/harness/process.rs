@@ -17,6 +17,8 @@ pub struct Tracewell {
     child: Option<Child>,
     data_dir: PathBuf,
     settings: Vec<String>,
+    /// Another than [`binary`].
+    binary: Option<PathBuf>,
     ports: Ports,
     http: reqwest::Client,
 }
@@ -35,6 +37,7 @@ impl Tracewell {
             child: None,
             data_dir: data_dir.to_owned(),
             settings: settings.iter().map(ToString::to_string).collect(),
+            binary: None,
             ports: Ports {
                 grpc: free_port()?,
                 http: free_port()?,
@@ -44,6 +47,13 @@ impl Tracewell {
                 .timeout(Duration::from_secs(10))
                 .build()?,
         })
+    }
+
+    /// The same with a program of its own.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Path) -> Self {
+        self.binary = Some(binary.to_owned());
+        self
     }
 
     /// The same, running and ready.
@@ -100,7 +110,7 @@ impl Tracewell {
             .create(true)
             .append(true)
             .open(self.log_path())?;
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(self.binary.clone().map_or_else(binary, Ok)?);
         command.current_dir(&self.data_dir).arg("serve");
         let addresses = [
             format!("server.data_dir={}", self.data_dir.join("data").display()),

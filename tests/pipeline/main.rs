@@ -11,6 +11,7 @@ mod infra;
 mod kill;
 mod map;
 mod metrics;
+mod poison;
 mod program;
 mod prometheus;
 mod sdk;
