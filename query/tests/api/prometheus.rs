@@ -2,6 +2,7 @@
 
 mod anything;
 mod corpus;
+mod grafana;
 mod names;
 mod queries;
 mod refusals;
