@@ -9,6 +9,7 @@ use bus::{Draft, Kind, Offset, Partition, Record, Topic, TopicPartition};
 use metrics::machine::{PointsMachine, SealedHead};
 use telemetry::RecordTime;
 use telemetry::derived::{DeltaValue, DerivedRecord, SeriesDelta, TenantDelta, WindowDelta};
+use telemetry::histogram::ExpHistogram;
 
 use crate::traffic::{Source, draft, tenant};
 use crate::{for_each_seed, is_noticed};
@@ -136,18 +137,21 @@ fn a_take_over_at_every_seal_seals_what_follows_alike() {
     );
 }
 
-/// Epochs so large that heads are full before five minutes have passed.
+/// Epochs so large that heads are full of points before five minutes have passed: distributions of a hundred buckets and more.
 fn large_records() -> Vec<Record> {
+    let mut wide = ExpHistogram::new();
+    wide.observe(1e-6);
+    wide.observe(1e6);
     let mut records = Vec::new();
     let mut offset = 0;
     for n in 0..34u64 {
-        let series = (0..30_000).map(|s| SeriesDelta {
+        let series = (0..5_000).map(|s| SeriesDelta {
             name: format!("calls_{n}"),
             labels: vec![("series".to_owned(), format!("{n}-{s}"))],
             windows: vec![WindowDelta {
                 start_unix_ms: 0,
                 end_unix_ms: 10_000,
-                value: DeltaValue::Count(1.0),
+                value: DeltaValue::Histogram(wide.clone()),
             }],
             exemplars: Vec::new(),
         });
