@@ -78,7 +78,7 @@ instruments! {
     CONTAINER_MEMORY_RSS = UpDown "container.memory.rss" "By";
     CONTAINER_MEMORY_CACHE = UpDown "container.memory.cache" "By";
     CONTAINER_MEMORY_LIMIT = UpDown "container.memory.usage.limit" "By";
-    CONTAINER_MEMORY_PAGING_FAULTS = Counter "container.memory.paging.faults" "{fault}";
+    CONTAINER_PAGING_FAULTS = Counter "container.paging.faults" "{fault}";
     // ours
     CONTAINER_MEMORY_EVENTS = Counter "container.memory.events" "{event}";
     // ours

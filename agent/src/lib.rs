@@ -9,6 +9,8 @@
 mod batch;
 mod config;
 mod container;
+#[cfg(test)]
+mod fake_files;
 mod file;
 mod host;
 mod instrument;

@@ -7,6 +7,7 @@ use telemetry::Clock;
 
 use super::*;
 use crate::batch::{batches, decode};
+use crate::fake_files::FakeFiles;
 use crate::process::ProcessProbe;
 use crate::sheet::lines_of;
 
@@ -18,30 +19,27 @@ const NOW_NS: u64 = (BOOT_S + 1_800) * SECOND_NS;
 
 /// A fake host in a temporary folder.
 struct Tree {
-    folder: tempfile::TempDir,
+    files: FakeFiles,
     paths: Paths,
 }
 
 impl Tree {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| folder.path().join(name);
+        let files = FakeFiles::new();
         let paths = Paths {
-            proc: at("proc"),
-            cgroup: at("cgroup"),
-            etc: at("etc"),
+            proc: files.at("proc"),
+            cgroup: files.at("cgroup"),
+            etc: files.at("etc"),
             ..Paths::default()
         };
-        let tree = Self { folder, paths };
+        let tree = Self { files, paths };
         tree.file("proc/stat", &format!("btime {BOOT_S}\n"));
         tree.file("proc/diskstats", "   8       0 sda 1 0 0 0 0 0 0 0 0 0 0\n");
         tree
     }
 
     fn file(&self, name: &str, content: &str) {
-        let path = self.folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
-        fs::write(path, content).expect("written");
+        self.files.file(name, content);
     }
 
     /// A process that began so many seconds after boot.
@@ -50,7 +48,7 @@ impl Tree {
         let stat =
             format!("{pid} (app) S 1 2 3 0 -1 4 5 0 6 0 100 200 0 0 20 0 3 0 {ticks} 4096 7 0\n");
         self.file(&format!("proc/{pid}/stat"), &stat);
-        let ns = self.folder.path().join(format!("proc/{pid}/ns"));
+        let ns = self.files.at(&format!("proc/{pid}/ns"));
         fs::create_dir_all(&ns).expect("made");
         std::os::unix::fs::symlink(namespace, ns.join("net")).expect("linked");
     }
@@ -136,8 +134,8 @@ fn a_container_of_version_2_is_told_whole() {
             "container.memory.rss{} 600",
             "container.memory.cache{} 400",
             "container.memory.usage.limit{} 4096",
-            "container.memory.paging.faults{system.paging.fault.type=major} 5",
-            "container.memory.paging.faults{system.paging.fault.type=minor} 45",
+            "container.paging.faults{system.paging.fault.type=major} 5",
+            "container.paging.faults{system.paging.fault.type=minor} 45",
             "container.memory.events{container.memory.event=max} 2",
             "container.memory.events{container.memory.event=oom} 3",
             "container.memory.oom_kills{} 4",
@@ -189,7 +187,7 @@ fn what_has_no_limit_tells_none() {
 #[test]
 fn a_container_in_the_hosts_network_tells_no_traffic() {
     let (tree, _) = unified();
-    let link = tree.folder.path().join("proc/71/ns/net");
+    let link = tree.files.at("proc/71/ns/net");
     fs::remove_file(&link).expect("removed");
     std::os::unix::fs::symlink("net:[1]", &link).expect("linked");
     let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
@@ -307,7 +305,7 @@ fn young_containers_are_told_between_readings_and_old_ones_are_not() {
             .is_empty()
     );
 
-    fs::remove_dir_all(tree.folder.path().join(group)).expect("removed");
+    fs::remove_dir_all(tree.files.at(&group)).expect("removed");
     assert_eq!(probe.observe(&host, NOW_NS + 40 * SECOND_NS, true).len(), 1);
 }
 
@@ -340,10 +338,10 @@ fn a_container_that_starts_again_under_its_id_counts_from_its_new_start() {
     probe.observe(&tree.host(), NOW_NS, true);
     let before: Vec<Known> = probe.known.values().copied().collect();
     // Made before the old one is removed: a file system may give a freed inode out again at once.
-    let other = tree.folder.path().join("cgroup/other");
+    let other = tree.files.at("cgroup/other");
     fs::create_dir_all(&other).expect("made");
     fs::write(other.join("cgroup.procs"), "73\n").expect("written");
-    let place = tree.folder.path().join(group);
+    let place = tree.files.at(&group);
     fs::remove_dir_all(&place).expect("removed");
     fs::rename(other, place).expect("moved");
     tree.process(73, 1_790.0, "net:[2]");
@@ -391,7 +389,7 @@ fn damaged_files_leave_out_what_they_cannot_tell_and_nothing_else() {
     let (tree, group) = unified();
     let mut probe = tree.probe();
     for name in names {
-        let path = tree.folder.path().join(&group).join(name);
+        let path = tree.files.at(&group).join(name);
         let good = fs::read(&path).expect("there");
         for content in garbage {
             fs::write(&path, content).expect("written");

@@ -7,8 +7,8 @@ use crate::instrument::{
     CONTAINER_CPU_LIMIT, CONTAINER_CPU_PERIODS, CONTAINER_CPU_THROTTLED_PERIODS,
     CONTAINER_CPU_THROTTLED_TIME, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_DISK_OPERATIONS,
     CONTAINER_MEMORY_CACHE, CONTAINER_MEMORY_EVENTS, CONTAINER_MEMORY_LIMIT,
-    CONTAINER_MEMORY_OOM_KILLS, CONTAINER_MEMORY_PAGING_FAULTS, CONTAINER_MEMORY_RSS,
-    CONTAINER_MEMORY_USAGE, CONTAINER_MEMORY_WORKING_SET, CONTAINER_PIDS_COUNT,
+    CONTAINER_MEMORY_OOM_KILLS, CONTAINER_MEMORY_RSS, CONTAINER_MEMORY_USAGE,
+    CONTAINER_MEMORY_WORKING_SET, CONTAINER_PAGING_FAULTS, CONTAINER_PIDS_COUNT,
     CONTAINER_PIDS_LIMIT, CONTAINER_PRESSURE_STALL_TIME, Instrument, key,
 };
 use crate::sheet::Sheet;
@@ -103,7 +103,7 @@ impl Usage {
         let minor = minor.map(|(all, major)| all.saturating_sub(major));
         for (kind, count) in [("major", self.major_faults), ("minor", minor)] {
             let attributes = [(key::PAGING_FAULT_TYPE, kind.into())];
-            sheet.put(&CONTAINER_MEMORY_PAGING_FAULTS, count, &attributes);
+            sheet.put(&CONTAINER_PAGING_FAULTS, count, &attributes);
         }
         for (event, count) in &self.memory_events {
             let attributes = [(key::MEMORY_EVENT, (*event).into())];

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::batch::{batches, decode};
+use crate::fake_files::FakeFiles;
 use crate::sheet::lines_of;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -11,26 +12,24 @@ const BOOT_S: u64 = 1_700_000_000;
 const NOW_NS: u64 = (BOOT_S + 100) * 1_000_000_000;
 
 struct Tree {
-    folder: tempfile::TempDir,
+    files: FakeFiles,
     paths: Paths,
 }
 
 impl Tree {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let files = FakeFiles::new();
         let paths = Paths {
-            proc: folder.path().to_owned(),
+            proc: files.at(""),
             ..Paths::default()
         };
-        let tree = Self { folder, paths };
+        let tree = Self { files, paths };
         tree.file("stat", &format!("cpu 1\nbtime {BOOT_S}\n"));
         tree
     }
 
     fn file(&self, name: &str, content: &str) {
-        let path = self.folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
-        fs::write(path, content).expect("written");
+        self.files.file(name, content);
     }
 
     fn process(&self, pid: u64) {
@@ -107,9 +106,9 @@ fn what_may_not_be_read_is_left_out() {
     let tree = Tree::new();
     tree.process(71);
     for name in ["io", "limits"] {
-        fs::remove_file(tree.folder.path().join("71").join(name)).expect("removed");
+        fs::remove_file(tree.files.at(&format!("71/{name}"))).expect("removed");
     }
-    fs::remove_dir_all(tree.folder.path().join("71/fd")).expect("removed");
+    fs::remove_dir_all(tree.files.at("71/fd")).expect("removed");
     let told = tree.told(&mut ProcessProbe::new(tree.paths.clone(), 200));
     let lines = &told[0].1;
     assert!(
@@ -148,7 +147,7 @@ fn processes_that_vanish_or_are_damaged_are_not_told() {
         }
         tree.process(71);
     }
-    fs::remove_file(tree.folder.path().join("71/status")).expect("removed");
+    fs::remove_file(tree.files.at("71/status")).expect("removed");
     assert!(tree.told(&mut probe).is_empty(), "gone between two reads");
 }
 
