@@ -157,3 +157,46 @@ impl Machine for SharedMachine {
         self.0.state.lock().machine.resume();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bus::{Kind, Partition, Topic, TopicPartition};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::machine::tests::{derived, record};
+
+    fn n_series(open: &OpenHead) -> usize {
+        let of_tenant = |head: &Head| {
+            head.get(&Tenant::default_tenant())
+                .map(TenantHead::n_series)
+        };
+        open.look(of_tenant).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_head_stays_for_those_who_read_it_when_it_is_sealed_and_stored() {
+        let of = TopicPartition {
+            topic: Topic::Points,
+            partition: Partition(0),
+        };
+        let live = LivePartition::new(PointsMachine::new(of, 1));
+        let mut machine = SharedMachine(Arc::clone(&live));
+        let early = live.heads().open;
+        let epoch = Bytes::from(derived(0, (0, 10), 1.0).encode());
+        let applied = machine.apply(&record(1, 1_000, Kind::Derived, epoch));
+        assert!(applied.expect("it goes on").is_none());
+        assert_eq!(n_series(&early), 1, "it grows while it is looked at");
+        let mut sealed = None;
+        for s in 2..700 {
+            let tick = record(s, s as i64 * 1_000, Kind::Tick, Bytes::new());
+            sealed = sealed.or(machine.apply(&tick).expect("it goes on"));
+        }
+        let sealed = sealed.expect("five minutes are over");
+        let late = live.heads();
+        assert!(!late.sealed.is_empty());
+        live.stored(&sealed);
+        assert_eq!((n_series(&early), n_series(&late.open)), (1, 0));
+        assert!(live.look(|state| state.readers.len()) <= 1);
+    }
+}

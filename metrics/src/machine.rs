@@ -7,7 +7,7 @@ mod read;
 pub(crate) mod stage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
