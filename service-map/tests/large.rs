@@ -36,6 +36,7 @@ fn choice(group: Group, nodes_max: usize) -> Choice {
         group,
         expand: BTreeSet::new(),
         focus: Vec::new(),
+        env: None,
         hops: 1,
         only: Only::All,
         q: String::new(),

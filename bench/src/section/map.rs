@@ -89,6 +89,7 @@ fn choice() -> Choice {
         group: Group::Service,
         expand: BTreeSet::new(),
         focus: Vec::new(),
+        env: None,
         hops: 1,
         only: Only::All,
         q: String::new(),
