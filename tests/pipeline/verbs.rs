@@ -230,5 +230,5 @@ async fn a_tail_ends_with_its_server_and_by_ctrl_c() -> Result<()> {
     check("ctrl-c", &ended, 130, "trace_id,", "")?;
     server.terminate()?;
     let ended = tokio::time::timeout(Duration::from_secs(20), left.wait_with_output()).await??;
-    check("left", &ended, 69, "trace_id,", "")
+    check("left", &ended, 69, "trace_id,", "went away")
 }

@@ -21,7 +21,7 @@ pub(crate) enum StartError {
         key: &'static str,
         address: SocketAddr,
     },
-    #[error("cannot use the data directory {path}: {cause}")]
+    #[error("cannot use the data directory {path}: {cause:#}")]
     DataDirectory { path: PathBuf, cause: anyhow::Error },
     #[error("cannot start the {part}: {cause:#}")]
     Part {

@@ -40,6 +40,9 @@ pub(super) struct Which {
     /// A part of names, in any case
     #[arg(long = "match", value_name = "TEXT")]
     matching: Option<String>,
+    /// Only what runs in this environment
+    #[arg(long)]
+    env: Option<String>,
     /// What is put together
     #[arg(long, value_enum)]
     group: Option<Group>,
@@ -55,6 +58,7 @@ enum Only {
 enum Group {
     Service,
     Namespace,
+    Team,
     Community,
     Host,
     None,
@@ -115,6 +119,7 @@ impl Which {
             .with("hops", self.hops)
             .choice("only", self.only)
             .with("q", self.matching.as_ref())
+            .with("env", self.env.as_ref())
             .choice("group", self.group)
             .with("layout", (!is_drawn).then_some(false))
     }

@@ -144,7 +144,8 @@ impl Answer {
     pub(super) async fn of(mut response: Response) -> Result<Self, RemoteError> {
         let url = response.url().to_string();
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(RemoteError::unreachable)? {
+        let gone = |error| RemoteError::gone(&url, &error);
+        while let Some(chunk) = response.chunk().await.map_err(gone)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > ANSWER_BYTES_MAX {
                 let what = format!("it is over {ANSWER_BYTES_MAX} bytes");

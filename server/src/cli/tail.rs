@@ -80,7 +80,8 @@ pub(super) async fn follow(remote: Remote, which: Which) -> Result<(), RemoteErr
     let url = response.url().to_string();
     let is_read = remote.output != Output::Csv || print::line(CSV.join(","));
     let mut events = Events::default();
-    while let Some(chunk) = response.chunk().await.map_err(RemoteError::unreachable)? {
+    let gone = |error| RemoteError::gone(&url, &error);
+    while let Some(chunk) = response.chunk().await.map_err(gone)? {
         for data in events.push(&chunk) {
             if !is_read || !show(&data, remote.output) {
                 return Ok(());
@@ -92,7 +93,7 @@ pub(super) async fn follow(remote: Remote, which: Which) -> Result<(), RemoteErr
         }
     }
     let cause = "it has stopped".to_owned();
-    Err(RemoteError::Unreachable { url, cause })
+    Err(RemoteError::Gone { url, cause })
 }
 
 /// False when nobody reads any more.

@@ -16,6 +16,9 @@ pub(in crate::cli) enum RemoteError {
         "no server answers at {url}: {cause}; start one with `tracewell`, or name another with --url"
     )]
     Unreachable { url: String, cause: String },
+    /// In the middle of an answer.
+    #[error("{url} went away: {cause}")]
+    Gone { url: String, cause: String },
     #[error("{url} answered {status}: {text}")]
     Refused {
         url: String,
@@ -31,7 +34,14 @@ pub(in crate::cli) enum RemoteError {
 }
 
 impl RemoteError {
-    pub(in crate::cli) fn unreachable(error: reqwest::Error) -> Self {
+    pub(in crate::cli) fn gone(url: &str, error: &reqwest::Error) -> Self {
+        Self::Gone {
+            url: url.to_owned(),
+            cause: root_cause(error),
+        }
+    }
+
+    pub(super) fn unreachable(error: reqwest::Error) -> Self {
         Self::Unreachable {
             url: error
                 .url()
@@ -62,7 +72,7 @@ impl RemoteError {
 
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } => Exit::Unavailable,
+            Self::Unreachable { .. } | Self::Gone { .. } => Exit::Unavailable,
             Self::BadUsage(_) => Exit::Usage,
             Self::BadInput(_) => Exit::BadInput,
             Self::BadAnswer { .. } => Exit::Failed,
