@@ -127,7 +127,7 @@ impl App {
             .merge(import::router(collector.clone()))
             .merge(grpc)
             .merge(writes::router(collector.clone()))
-            .merge(query::router(query));
+            .merge(query::router(query.clone()));
 
         let mut app = Self {
             addresses,
@@ -142,6 +142,7 @@ impl App {
             listeners,
             Parts {
                 collector,
+                query,
                 doors,
                 sampler,
                 metrics,
@@ -156,6 +157,7 @@ impl App {
     fn spawn_all(&mut self, listeners: Listeners, parts: Parts) {
         let Parts {
             collector,
+            query,
             doors,
             sampler,
             metrics,
@@ -194,8 +196,10 @@ impl App {
         });
         let stop = self.receivers.stop.clone();
         self.receivers.spawn("query", async move {
-            let served = axum::serve(listeners.query, doors)
-                .with_graceful_shutdown(async move { stop.cancelled().await });
+            let served = axum::serve(listeners.query, doors).with_graceful_shutdown(async move {
+                stop.cancelled().await;
+                query.end_tails();
+            });
             served.await.context("the query port failed")
         });
     }
@@ -269,6 +273,7 @@ const POINTS_READ: &str = "metrics: reading what the log has";
 /// What runs, before it does.
 struct Parts {
     collector: Collector<Bus>,
+    query: query::Query,
     doors: axum::Router,
     sampler: Sampler<Bus>,
     metrics: MetricsRunner<Bus>,

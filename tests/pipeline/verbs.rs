@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::process::binary;
-use harness::{Tracewell, otlp};
+use harness::{Tracewell, now, otlp};
 use telemetry::Clock;
 use tokio::process::Command;
+
+/// A stop that waits for nobody; the server would wait 10 s for whom it must.
+const STOP_MAX: Duration = Duration::from_secs(8);
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -228,7 +231,10 @@ async fn a_tail_ends_with_its_server_and_by_ctrl_c() -> Result<()> {
     Command::new("kill").args(["-INT", &pid]).status().await?;
     let ended = interrupted.wait_with_output().await?;
     check("ctrl-c", &ended, 130, "trace_id,", "")?;
+    let told = now();
     server.terminate()?;
+    let took = told.elapsed();
+    ensure!(took < STOP_MAX, "a tail held the stop up for {took:?}");
     let ended = tokio::time::timeout(Duration::from_secs(20), left.wait_with_output()).await??;
-    check("left", &ended, 69, "trace_id,", "went away")
+    check("left", &ended, 69, "trace_id,", "it has stopped")
 }
