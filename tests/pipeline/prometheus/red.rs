@@ -115,7 +115,7 @@ async fn red_of_spans_is_what_was_sent() -> Result<()> {
     let wrong = server.verb(&["query", "sum("]).await?;
     let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
     ensure!(
-        wrong.status.code() == Some(1) && told.contains("parse error"),
+        wrong.status.code() == Some(64) && told.contains("parse error"),
         "{told:?}"
     );
     Ok(())
