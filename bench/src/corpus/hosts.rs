@@ -73,6 +73,10 @@ impl Course {
 
     /// What a lossless encoding cannot go below, in bits a value: how much the next one is not told by those before.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a figure in a table: no machine decides by it"
+    )]
     pub fn entropy_bits(self) -> f64 {
         match self {
             Self::Bytes => BYTES_STEP_MAX as f64,

@@ -164,8 +164,8 @@ async fn our_api_refuses_with_problems() {
         (
             "/api/tracewell/v1/services/x/errors",
             404,
-            "TW3003",
-            "Not served",
+            "TW3002",
+            "Not found",
         ),
         ("/api/tracewell/v1/receipts", 404, "TW3003", "Not served"),
     ] {

@@ -224,7 +224,7 @@ fn ask(head: &TenantHead, n: u64) -> Duration {
     let equal = |name: &str, value: String| Matcher {
         name: name.into(),
         op: MatchOp::Equal,
-        value: value.into(),
+        value,
     };
     let matchers = [
         equal("__name__", "container_03_memory_bytes".to_owned()),
