@@ -1,10 +1,15 @@
 //! A map of real size through the port: 1,238 services and 4,271 edges.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::derived::{BEGIN_MS, Epoch};
 use crate::fixtures::folder;
 use crate::served::{NOW_UNIX_MS, Served};
+
+/// The longest that the usual map may take, in whatever build, on a machine that does other work too.
+const ANSWER_MAX: Duration = Duration::from_millis(500);
 
 /// Edges of the map; none where the fixtures are not there.
 fn edges() -> Option<Vec<Value>> {
@@ -53,33 +58,29 @@ async fn figures_of_a_map_that_is_busy_in_every_window() {
 }
 
 #[tokio::test]
-async fn a_map_of_1238_services_is_answered_with_equal_bytes() {
+async fn a_map_of_1238_services_is_answered_in_time_and_with_equal_bytes() {
     let Some(edges) = edges() else { return };
     let served = Served::start().await;
     epoch(&edges, BEGIN_MS).write(&served, 0).await;
-    let path = format!("/api/tracewell/v1/map?at={NOW_UNIX_MS}");
     let clock = telemetry::Clock::host();
-    let begin = clock.monotonic();
-    let first = served.get(&path).await;
-    let first_took = clock.monotonic() - begin;
-    let begin = clock.monotonic();
-    let again = served.get(&path).await;
-    #[expect(clippy::print_stdout, reason = "a figure to be read")]
-    {
-        println!(
-            "a map of 1,238 services: {first_took:?}, again {:?}, {} bytes",
-            clock.monotonic() - begin,
-            first.text.len()
-        );
+    let mut fastest = Duration::MAX;
+    // each at another time, so that none is an answer of before
+    for ago_ms in [0, 1_000, 2_000, 3_000, 4_000] {
+        let path = format!("/api/tracewell/v1/map?at={}", NOW_UNIX_MS - ago_ms);
+        let begin = clock.monotonic();
+        let first = served.get(&path).await;
+        fastest = fastest.min(clock.monotonic() - begin);
+        assert_eq!(first.text, served.get(&path).await.text);
+        let body = first.json();
+        let nodes = body["nodes"].as_array().expect("nodes");
+        let n = nodes
+            .iter()
+            .map(|node| node["n"].as_u64().expect("a number"));
+        assert_eq!(n.sum::<u64>(), 1_238);
+        assert!(nodes.len() <= 300);
     }
-    assert_eq!(first.text, again.text);
-    let body = first.json();
-    let n: u64 = body["nodes"]
-        .as_array()
-        .expect("nodes")
-        .iter()
-        .map(|node| node["n"].as_u64().expect("a number"))
-        .sum();
-    assert_eq!(n, 1_238);
-    assert!(body["nodes"].as_array().expect("nodes").len() <= 300);
+    assert!(
+        fastest <= ANSWER_MAX,
+        "the fastest of five answers took {fastest:?}"
+    );
 }
