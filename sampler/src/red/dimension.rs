@@ -10,7 +10,7 @@ const VALUE_BYTES_MAX: usize = 128;
 /// Bytes of the name of an attribute.
 const NAME_BYTES_MAX: usize = 128;
 /// Labels that series of spans have anyway, or that mean something else to tools.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 13] = [
     "deployment_environment",
     "instance",
     "job",
@@ -23,6 +23,7 @@ const RESERVED: [&str; 12] = [
     "service_version",
     "span_kind",
     "span_name",
+    "status_code",
 ];
 
 /// Attributes with the labels that they become.
@@ -61,7 +62,6 @@ impl Dimensions {
             }
             let label = semconv::label_of(name);
             let is_taken = RESERVED.contains(&label.as_str())
-                || label == "status_code"
                 || label.starts_with("__")
                 || all.iter().any(|other| other.label == label);
             if is_taken {

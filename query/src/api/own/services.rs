@@ -32,9 +32,9 @@ use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
 use crate::api::{json_answer, marked, tenant_of};
-use crate::map::range::{Range, Until};
+use crate::map::range::{Range, Until, WEEK_MS};
 use crate::map::rows::rows;
-use crate::map::spans::By;
+use crate::map::spans::{By, Groups, grouped};
 use crate::map::tally::INSTANCE_SECONDS;
 use crate::read::parameters::{Parameters, shortened};
 use crate::read::time;
@@ -147,12 +147,8 @@ async fn services(
     })
     .await?;
     let key = |item: &Item| sorted::Key {
-        name: item.name.clone(),
-        rate: item.numbers.rate,
-        error_ratio: item.numbers.error_ratio,
-        p95: item.numbers.p95,
-        total_s: item.numbers.total_s,
         state: item.state,
+        ..sorted::Key::of(item.name.clone(), &item.numbers)
     };
     let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, &[], range);
     let frame = asked.frame(&marks, &request_id, queries, "/ui/services");
@@ -238,6 +234,21 @@ impl Asked {
         let env = self.env.as_deref();
         let env = env.map(|env| ("deployment_environment", env));
         [("service_name", service)].into_iter().chain(env).collect()
+    }
+
+    /// What a service did in the range, and in the same range of the week before.
+    async fn compared(
+        &self,
+        query: &Query,
+        metric: &'static str,
+        labels: &[(&str, &str)],
+        by: By,
+        marks: &mut Marks,
+    ) -> Result<(Groups, Groups), Refusal> {
+        let read = |range, live| grouped(query, &self.tenant, metric, labels, by, range, live);
+        let now = read(self.range, Some(marks)).await?;
+        let before = read(self.range.before(WEEK_MS), None).await?;
+        Ok((now, before))
     }
 
     /// Refuses an environment where numbers are of all.

@@ -20,8 +20,8 @@ use super::{Asked, answer, reproduced, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
-use crate::map::range::{Range, Until, WEEK_MS};
-use crate::map::spans::{By, Groups, SPAN_SECONDS, grouped};
+use crate::map::range::{Range, Until};
+use crate::map::spans::{By, Groups, SPAN_SECONDS};
 use crate::refusal::Refusal;
 use crate::work::off_thread;
 
@@ -93,9 +93,9 @@ pub(super) async fn errors(
     let mut marks = marks(&query);
     let range = asked.range;
     let (of, counted, labels) = (&asked.tenant, Group::counted(by), asked.labels(&name));
-    let read = |range, live| grouped(&query, of, SPAN_SECONDS, &labels, counted, range, live);
-    let now = read(range, Some(&mut marks)).await?;
-    let before = read(range.before(WEEK_MS), None).await?;
+    let (now, before) = asked
+        .compared(&query, SPAN_SECONDS, &labels, counted, &mut marks)
+        .await?;
     let wanted = Wanted {
         service: &name,
         env: asked.env.as_deref(),
@@ -120,13 +120,13 @@ pub(super) async fn errors(
         Ok(failures.rows(spans))
     })
     .await?;
-    let key = |row: &Row| sorted::Key {
-        name: format!("{} {:?} {:?}", row.of.name(), row.r#type, row.message),
-        rate: row.count.value,
-        error_ratio: Some(row.count.value),
-        p95: row.numbers.p95,
-        total_s: row.numbers.total_s,
-        state: "",
+    let key = |row: &Row| {
+        let name = format!("{} {:?} {:?}", row.of.name(), row.r#type, row.message);
+        sorted::Key {
+            rate: row.count.value,
+            error_ratio: Some(row.count.value),
+            ..sorted::Key::of(name, &row.numbers)
+        }
     };
     let ui = format!("/ui/services/{name}/errors");
     let queries = reproduced::requests(SPAN_SECONDS, counted, &labels, range);

@@ -20,8 +20,7 @@ use crate::Query;
 use crate::api::own::Sampled;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
-use crate::map::range::WEEK_MS;
-use crate::map::spans::{Groups, SPAN_SECONDS, grouped};
+use crate::map::spans::{Groups, SPAN_SECONDS};
 use crate::refusal::Refusal;
 use crate::work::off_thread;
 
@@ -77,9 +76,9 @@ pub(super) async fn examples(
     let mut marks = marks(&query);
     let range = asked.range;
     let (of, counted, labels) = (&asked.tenant, Group::counted(by), asked.labels(&name));
-    let read = |range, live| grouped(&query, of, SPAN_SECONDS, &labels, counted, range, live);
-    let now = read(range, Some(&mut marks)).await?;
-    let before = read(range.before(WEEK_MS), None).await?;
+    let (now, before) = asked
+        .compared(&query, SPAN_SECONDS, &labels, counted, &mut marks)
+        .await?;
     let mut spans = Vec::new();
     for (status, duration_min_ns) in [
         (None, None),
@@ -127,13 +126,9 @@ pub(super) async fn examples(
         Ok(rows)
     })
     .await?;
-    let key = |row: &Row| sorted::Key {
-        name: format!("{} {:?} {}", row.of.name(), row.why, row.place),
-        rate: row.numbers.rate,
-        error_ratio: row.numbers.error_ratio,
-        p95: row.numbers.p95,
-        total_s: row.numbers.total_s,
-        state: "",
+    let key = |row: &Row| {
+        let name = format!("{} {:?} {}", row.of.name(), row.why, row.place);
+        sorted::Key::of(name, &row.numbers)
     };
     let ui = format!("/ui/services/{name}");
     let queries = reproduced::requests(SPAN_SECONDS, counted, &labels, range);

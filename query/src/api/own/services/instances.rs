@@ -14,9 +14,8 @@ use super::{Asked, answer, reproduced, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
-use crate::map::range::{Range, Until, WEEK_MS};
+use crate::map::range::{Range, Until};
 use crate::map::source::series;
-use crate::map::spans::grouped;
 use crate::map::tally::{INSTANCE_INFO, INSTANCE_SECONDS, seen};
 use crate::refusal::Refusal;
 
@@ -70,9 +69,9 @@ pub(super) async fn instances(
     let by = &["service_instance_id"];
     let of = &asked.tenant;
     let labels = [("service_name", name.as_str())];
-    let read = |range, live| grouped(&query, of, INSTANCE_SECONDS, &labels, by, range, live);
-    let now = read(range, Some(&mut marks)).await?;
-    let before = read(range.before(WEEK_MS), None).await?;
+    let (now, before) = asked
+        .compared(&query, INSTANCE_SECONDS, &labels, by, &mut marks)
+        .await?;
     let live = Some(&mut marks);
     let infos = series(&query, of, INSTANCE_INFO, &asked.labels(&name), range, live).await?;
     let infos = by_instance(&infos, range);
@@ -92,14 +91,7 @@ pub(super) async fn instances(
             Instance::of(id, infos.get(id), numbers, change, asked.until)
         })
         .collect();
-    let key = |item: &Instance| Key {
-        name: item.instance.clone(),
-        rate: item.numbers.rate,
-        error_ratio: item.numbers.error_ratio,
-        p95: item.numbers.p95,
-        total_s: item.numbers.total_s,
-        state: "",
-    };
+    let key = |item: &Instance| Key::of(item.instance.clone(), &item.numbers);
     let ui = format!("/ui/services/{name}");
     let queries = reproduced::requests(INSTANCE_SECONDS, by, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);

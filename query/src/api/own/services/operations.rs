@@ -12,8 +12,7 @@ use super::{Asked, answer, reproduced};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
-use crate::map::range::WEEK_MS;
-use crate::map::spans::{By, SPAN_SECONDS, grouped};
+use crate::map::spans::{By, SPAN_SECONDS};
 use crate::read::parameters::Parameters;
 use crate::refusal::Refusal;
 
@@ -38,10 +37,10 @@ pub(super) async fn operations(
     let by = by(&asked.parameters)?;
     let mut marks = marks(&query);
     let range = asked.range;
-    let (of, labels) = (&asked.tenant, asked.labels(&name));
-    let read = |range, live| grouped(&query, of, SPAN_SECONDS, &labels, by, range, live);
-    let now = read(range, Some(&mut marks)).await?;
-    let before = read(range.before(WEEK_MS), None).await?;
+    let labels = asked.labels(&name);
+    let (now, before) = asked
+        .compared(&query, SPAN_SECONDS, &labels, by, &mut marks)
+        .await?;
     let items = now
         .iter()
         .map(|(key, measure)| {
@@ -53,14 +52,7 @@ pub(super) async fn operations(
             }
         })
         .collect();
-    let key = |item: &Operation| Key {
-        name: item.of.name(),
-        rate: item.numbers.rate,
-        error_ratio: item.numbers.error_ratio,
-        p95: item.numbers.p95,
-        total_s: item.numbers.total_s,
-        state: "",
-    };
+    let key = |item: &Operation| Key::of(item.of.name(), &item.numbers);
     let ui = format!("/ui/services/{name}");
     let queries = reproduced::requests(SPAN_SECONDS, by, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);

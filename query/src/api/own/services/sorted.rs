@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::numbers::Numbers;
 use crate::read::parameters::Parameters;
 use crate::refusal::Refusal;
 
@@ -33,6 +34,20 @@ pub(super) struct Key {
     pub(super) p95: Option<f64>,
     pub(super) total_s: f64,
     pub(super) state: &'static str,
+}
+
+impl Key {
+    /// By a row's numbers, which have no state of their own.
+    pub(super) fn of(name: String, numbers: &Numbers) -> Self {
+        Self {
+            name,
+            rate: numbers.rate,
+            error_ratio: numbers.error_ratio,
+            p95: numbers.p95,
+            total_s: numbers.total_s,
+            state: "",
+        }
+    }
 }
 
 /// Which part of a list is wanted. A cursor is the place in the sorted list that the page before ended at.
