@@ -285,7 +285,7 @@ impl TenantHead {
         }
     }
 
-    /// What a metric is, as it was said last.
+    /// What a metric is: of several that were said in this head, the one that was new last.
     pub fn put_metadata(&mut self, metric: &str, metadata: Metadata) {
         if let Some(known) = self.metadata.get_mut(metric) {
             if *known != metadata {
