@@ -69,16 +69,23 @@ impl Row {
 
 /// Merges ascending points; of equal times the later ones'.
 fn merge<T>(points: &mut Vec<(i64, T)>, later: Vec<(i64, T)>) {
-    let in_order = match (points.last(), later.first()) {
-        (Some((last, _)), Some((first, _))) => last < first,
-        _ => true,
-    };
     points.extend(later);
-    if !in_order {
-        points.reverse();
-        points.sort_by_key(|(unix_ms, _)| *unix_ms); // stable: the later ones stand first of their time
-        points.dedup_by_key(|(unix_ms, _)| *unix_ms);
+    newest_of_each_time(points);
+}
+
+/// Points in order of records become ascending in time, each time once: the newest record's.
+pub(crate) fn newest_of_each_time<T>(points: &mut Vec<(i64, T)>) {
+    if points.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return;
     }
+    points.sort_by_key(|(unix_ms, _)| *unix_ms); // stable: the newest record stays last of its time
+    points.dedup_by(|later, kept| {
+        let same_time = later.0 == kept.0;
+        if same_time {
+            std::mem::swap(later, kept);
+        }
+        same_time
+    });
 }
 
 /// A value with the trace that it came from.

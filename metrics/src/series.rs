@@ -50,7 +50,7 @@ struct Entry {
     last: LastPoints,
 }
 
-/// The newest point of each sort, by place.
+/// The newest page of points of each sort, by number.
 #[derive(Debug, Clone, Copy)]
 pub struct LastPoints {
     pub float: u32,
