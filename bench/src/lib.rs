@@ -11,5 +11,6 @@ pub mod product;
 pub mod rng;
 pub mod section;
 pub mod table;
+pub mod warm;
 
 mod stored;

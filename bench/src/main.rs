@@ -48,6 +48,9 @@ fn main() -> anyhow::Result<()> {
     } else {
         cli.sections
     };
+    if sections.iter().any(|section| section.starts_a_server()) {
+        bench::warm::touch_free_memory()?;
+    }
     sections
         .iter()
         .try_for_each(|section| section.run(&cli.settings))

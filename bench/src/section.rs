@@ -105,6 +105,15 @@ impl Section {
         Self::Overload,
     ];
 
+    /// Whether it measures a process that writes gigabytes to files.
+    #[must_use]
+    pub fn starts_a_server(self) -> bool {
+        matches!(
+            self,
+            Self::Metrics | Self::Promql | Self::Peers | Self::Whole | Self::Overload
+        )
+    }
+
     /// Measures and prints.
     ///
     /// # Errors
