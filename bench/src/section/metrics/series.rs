@@ -86,7 +86,7 @@ pub fn hold(n_series: u64) -> anyhow::Result<()> {
         format!("{:.0}", head.bytes() as f64 / n_series),
         String::new(),
     ]);
-    table.note("labels, index and samples; each further sample of a head takes 20 B until it is sealed; a process of its own");
+    table.note("labels, index and samples; each further sample of a head takes about 17 B until it is sealed; a process of its own");
     table.print()?;
     Ok(())
 }
@@ -145,7 +145,9 @@ fn hour(n_scrapes: usize) -> anyhow::Result<()> {
         ),
         &["", "CPU ns/sample", "B/sample", "goal"],
     );
-    table.row(["folded", &ns(folding), "20", ""]);
+    let in_heads: u64 = heads.iter().map(|head| head.held().points).sum();
+    let in_heads = format!("{:.1} in memory", in_heads as f64 / n_samples);
+    table.row(["folded", &ns(folding), &in_heads, ""]);
     let before = thread_cpu();
     let mut n_bytes = 0;
     for head in &heads {
