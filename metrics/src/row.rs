@@ -69,8 +69,14 @@ impl Row {
 
 /// Merges ascending points; of equal times the later ones'.
 fn merge<T>(points: &mut Vec<(i64, T)>, later: Vec<(i64, T)>) {
+    let in_order = match (points.last(), later.first()) {
+        (Some((last, _)), Some((first, _))) => last < first,
+        _ => true,
+    };
     points.extend(later);
-    newest_of_each_time(points);
+    if !in_order {
+        newest_of_each_time(points);
+    }
 }
 
 /// Points in order of records become ascending in time, each time once: the newest record's.
