@@ -47,9 +47,7 @@ enum Source {
 impl Replay {
     pub(crate) fn new(plan: &Plan) -> Self {
         let corpus = plan.corpus();
-        let mut gzip = plan
-            .gzip
-            .then(|| Compressor::new(CompressionLvl::fastest()));
+        let mut gzip = plan.gzip.then(|| Compressor::new(level()));
         let source = if plan.renew {
             Source::Renewed {
                 requests: corpus.requests,
@@ -115,6 +113,11 @@ impl Source {
             }
         }
     }
+}
+
+/// The cheapest that compresses: `fastest` of the library only stores, and nothing would be inflated.
+fn level() -> CompressionLvl {
+    CompressionLvl::new(1).expect("a level of libdeflate")
 }
 
 /// The corpus in as many rounds, each with its own ids, as make `distinct_spans`; at least one.
@@ -200,5 +203,21 @@ mod tests {
             4_001..6_500,
         );
         check_distinct(&plan(), 2_000..2_600);
+    }
+
+    #[test]
+    fn gzip_bodies_are_less_than_a_quarter_of_the_plain_ones() {
+        let n_bytes = |gzip: bool| -> usize {
+            let replay = Replay::new(&Plan {
+                gzip,
+                request_spans: 512,
+                ..plan()
+            });
+            std::iter::from_fn(|| replay.next())
+                .map(|body| body.bytes.len())
+                .sum()
+        };
+        let (plain, gzip) = (n_bytes(false), n_bytes(true));
+        assert!(gzip * 4 < plain, "{gzip} bytes with gzip, {plain} without");
     }
 }
