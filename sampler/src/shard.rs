@@ -13,6 +13,7 @@ mod open;
 mod pages;
 mod policies;
 mod read;
+mod samplings;
 mod seal;
 mod state;
 mod takeover;

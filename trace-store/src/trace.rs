@@ -10,7 +10,7 @@ use telemetry::{ShardTime, Tenant, TraceId};
 pub use merge::merge_parts;
 
 /// What decided that a trace is kept, and how probable that was (W3C `ot=th`; sampling thresholds have 56 bits).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sampling {
     /// Name of the rule that took the trace.
     pub rule: Arc<str>,

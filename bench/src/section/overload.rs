@@ -28,6 +28,7 @@ struct Phase {
     streams: usize,
     /// Of what was sustained, or as fast as it answers.
     factor: Option<u64>,
+    gzip: bool,
 }
 
 const SUSTAINED: Phase = Phase {
@@ -37,9 +38,10 @@ const SUSTAINED: Phase = Phase {
     connections: 4,
     streams: 1,
     factor: None,
+    gzip: true,
 };
-/// First many requests, then so many that their bodies alone are as large as all that requests may hold.
-const OVERLOADS: [Phase; 2] = [
+/// First many requests, then so many that their bodies alone are as large as all that requests may hold, then many bodies as large as they are without compression.
+const OVERLOADS: [Phase; 3] = [
     Phase {
         name: "overload, 64 x 6 requests",
         seed: 2,
@@ -47,6 +49,7 @@ const OVERLOADS: [Phase; 2] = [
         connections: 64,
         streams: 6,
         factor: Some(FACTOR),
+        gzip: true,
     },
     Phase {
         name: "crowd, 64 x 32 requests",
@@ -55,6 +58,16 @@ const OVERLOADS: [Phase; 2] = [
         connections: 64,
         streams: 32,
         factor: Some(FACTOR),
+        gzip: true,
+    },
+    Phase {
+        name: "without gzip, 64 x 6 requests",
+        seed: 4,
+        seconds: 60,
+        connections: 64,
+        streams: 6,
+        factor: Some(FACTOR),
+        gzip: false,
     },
 ];
 
@@ -95,7 +108,7 @@ fn table(
 ) -> anyhow::Result<Table> {
     let mut table = Table::new(
         format!(
-            "overload: {FACTOR}x of what it sustains is asked for, gRPC gzip, 512 spans a request"
+            "overload: {FACTOR}x of what it sustains is asked for, gRPC gzip but in the last row, 512 spans a request"
         ),
         &[
             "",
@@ -151,7 +164,7 @@ fn meet(
     acked_before: u64,
 ) -> anyhow::Result<Met> {
     let plan = Plan {
-        gzip: true,
+        gzip: phase.gzip,
         seed: phase.seed,
         distinct_spans: settings.scaled(DISTINCT_SPANS),
         spans: u64::MAX / 2_000_000_000,

@@ -101,7 +101,8 @@ impl Records {
         if let Some(refusal) = self.refused {
             return Err(refusal);
         }
-        let (topic, bytes) = (self.topic, Bytes::from(self.bytes));
+        // They wait for the log as they are: without the room that was left for resources.
+        let (topic, bytes) = (self.topic, Bytes::from(self.bytes.into_boxed_slice()));
         let draft = |(part_no, part): (usize, Part)| Draft {
             to: TopicPartition {
                 topic,

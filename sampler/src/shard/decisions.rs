@@ -5,16 +5,17 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use slab::Slab;
 use telemetry::{ShardTime, TraceId};
 use trace_store::Sampling;
 
-/// A decision: 32 B, and the sampling of a kept trace beside it.
+use super::samplings::Samplings;
+
+/// A decision: 32 B. The sampling of a kept trace lies apart, shared with others.
 #[derive(Debug, Clone, Copy)]
 struct Decision {
     id: TraceId,
     tenant: u32,
-    /// Place of the sampling, or [`DROPPED`].
+    /// Number of the sampling, or [`DROPPED`].
     sampling: u32,
     at: ShardTime,
 }
@@ -30,7 +31,7 @@ pub(super) struct Decisions {
     hasher: RandomState,
     /// Count of the first of `decisions`.
     first: u32,
-    samplings: Slab<Sampling>,
+    samplings: Samplings,
 }
 
 impl Decisions {
@@ -44,7 +45,7 @@ impl Decisions {
         let decision = self.at(*self.index.find(hash, is)?)?;
         Some(
             self.samplings
-                .get(decision.sampling as usize)
+                .get(decision.sampling)
                 .filter(|_| decision.sampling != DROPPED),
         )
     }
@@ -61,10 +62,7 @@ impl Decisions {
         at: ShardTime,
         sampling: Option<Sampling>,
     ) {
-        let sampling = sampling.map_or(DROPPED, |sampling| {
-            u32::try_from(self.samplings.insert(sampling))
-                .expect("fewer than 2^32 kept traces fit into memory")
-        });
+        let sampling = sampling.map_or(DROPPED, |sampling| self.samplings.add(sampling));
         let count = self.first.wrapping_add(self.decisions.len() as u32);
         self.decisions.push_back(Decision {
             id,
@@ -95,7 +93,7 @@ impl Decisions {
                 entry.remove();
             }
             if oldest.sampling != DROPPED {
-                self.samplings.remove(oldest.sampling as usize);
+                self.samplings.remove(oldest.sampling);
             }
             self.decisions.pop_front();
             self.first = self.first.wrapping_add(1);
@@ -135,6 +133,8 @@ mod tests {
         assert_eq!(decisions.find(0, id(50)), Some(Some(&sampling)));
         assert_eq!(decisions.find(0, id(51)), Some(None));
         assert_eq!(decisions.find(1, id(51)), None);
-        assert_eq!(decisions.samplings.len(), 26);
+        assert_eq!(decisions.samplings.n_distinct(), 1);
+        decisions.forget_before(ShardTime { ms: 101 });
+        assert_eq!(decisions.samplings.n_distinct(), 0);
     }
 }

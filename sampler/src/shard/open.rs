@@ -221,8 +221,8 @@ impl OpenTraces {
     }
 
     fn is_open(&self, known: Known) -> bool {
-        let trace = self.traces.get(known.slot);
-        trace.n_spans > 0 && trace.first_ms as u32 == known.began_ms
+        let trace = self.traces.find(known.slot);
+        trace.is_some_and(|it| it.n_spans > 0 && it.first_ms as u32 == known.began_ms)
     }
 
     /// Place of a trace's first span in the log: an order that every owner sees alike.
