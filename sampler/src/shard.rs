@@ -15,6 +15,7 @@ mod policies;
 mod read;
 mod samplings;
 mod seal;
+mod span_refs;
 mod state;
 mod takeover;
 mod trace;
@@ -42,6 +43,7 @@ use open::OpenTraces;
 
 pub use epoch::{DeadLetter, Decided, KeptRefs, LateCounts, SealedEpoch, Totals};
 pub use live::{LiveRefs, LiveState};
+pub use span_refs::SpanRefs;
 pub use state::{Begun, DecidedTrace, StageEntry, StateError};
 pub use trace::SpanRef;
 

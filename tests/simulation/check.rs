@@ -115,7 +115,7 @@ fn check_stored(log: &[Record], sealed: &[SealedEpoch], expected: &Expected) -> 
     let mut n_stored: BTreeMap<Tenant, u64> = BTreeMap::new();
     for kept in sealed.iter().flat_map(|epoch| &epoch.kept) {
         let mut part: BTreeSet<Content> = BTreeSet::new();
-        for at in &kept.spans {
+        for at in kept.spans.iter() {
             let record = records
                 .get(&at.offset)
                 .ok_or("a kept span names no record")?;

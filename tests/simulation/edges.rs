@@ -112,7 +112,7 @@ fn said(log: &[Record], kept: &[SealedEpoch]) -> Result<Told, String> {
             continue;
         }
         let mut found = Vec::new();
-        for at in &trace.spans {
+        for at in trace.spans.iter() {
             let record = records.get(&at.offset).ok_or("no such record")?;
             found.push(span_at(&record.payload, at.place).map_err(|error| error.to_string())?);
         }

@@ -1,16 +1,17 @@
 //! The writer beside a loop: does the effects of seals in order while the machine goes on, and tries again what fails. In: seals. Out: [`Durable`]s.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Durable, EffectError};
 use crate::log::BoxError;
 
-/// Seals that wait for the writer; the machine waits when there are more.
-const SEALS_WAITING_MAX: usize = 1;
+/// Seals that the writer has. Beside it there is the one that the machine is making, or that waits: what seals hold is large.
+const SEALS_WRITING_MAX: usize = 1;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -37,16 +38,20 @@ pub trait Write<S>: Send + Sync {
 /// The loop's end of a writer.
 #[derive(Debug)]
 pub struct Seals<S> {
-    seals: mpsc::Sender<S>,
+    turns: Arc<Semaphore>,
+    seals: mpsc::Sender<Turn<S>>,
     durable: mpsc::Receiver<Durable>,
 }
 
 /// The writer's end.
 #[derive(Debug)]
 pub struct Sealed<S> {
-    seals: mpsc::Receiver<S>,
+    seals: mpsc::Receiver<Turn<S>>,
     durable: mpsc::Sender<Durable>,
 }
+
+/// A seal, whose turn ends when it is written.
+type Turn<S> = (S, OwnedSemaphorePermit);
 
 /// The writer ended before the loop did.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +61,10 @@ struct WriterGone;
 /// The way between a loop and its writer.
 #[must_use]
 pub fn seals<S>() -> (Seals<S>, Sealed<S>) {
-    let (to_writer, seals) = mpsc::channel(SEALS_WAITING_MAX);
-    let (to_loop, durable) = mpsc::channel(SEALS_WAITING_MAX);
+    let (to_writer, seals) = mpsc::channel(SEALS_WRITING_MAX);
+    let (to_loop, durable) = mpsc::channel(SEALS_WRITING_MAX);
     let loops_end = Seals {
+        turns: Arc::new(Semaphore::new(SEALS_WRITING_MAX)),
         seals: to_writer,
         durable,
     };
@@ -70,13 +76,15 @@ pub fn seals<S>() -> (Seals<S>, Sealed<S>) {
 }
 
 impl<S: Send> Seals<S> {
-    /// As [`super::Effects::write`].
+    /// As [`super::Effects::write`]: waits until what was sealed before is written.
     ///
     /// # Errors
     /// When the writer has ended.
     pub async fn write(&mut self, seal: S) -> Result<(), EffectError> {
-        let sent = self.seals.send(seal).await;
-        sent.map_err(|_| EffectError(Box::new(WriterGone)))
+        let gone = || EffectError(Box::new(WriterGone));
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| gone())?;
+        self.seals.send((seal, turn)).await.map_err(|_| gone())
     }
 
     /// As [`super::Effects::durable`]. Cancel-safe.
@@ -95,7 +103,7 @@ pub async fn write_all<S: Send + Sync>(
     mut sealed: Sealed<S>,
     stop: CancellationToken,
 ) {
-    while let Some(seal) =
+    while let Some((seal, turn)) =
         tokio::select! { seal = sealed.seals.recv() => seal, () = stop.cancelled() => None }
     {
         #[cfg(feature = "testing")]
@@ -107,6 +115,8 @@ pub async fn write_all<S: Send + Sync>(
         }
         tokio::select! { () = until_written(&writer, &seal) => {}, () = stop.cancelled() => return }
         writer.written(&seal);
+        // Before it is told: the loop, which waits for its turn, does not listen.
+        drop(turn);
         if sealed.durable.send(writer.durable(&seal)).await.is_err() {
             return;
         }

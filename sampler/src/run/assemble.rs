@@ -7,7 +7,7 @@ use bus::{Log, LogError, Offset, Record, TopicPartition};
 use bytes::Bytes;
 use telemetry::wire::{RecordSpans, SpanPlace, TraceWriter};
 
-use crate::shard::SpanRef;
+use crate::shard::{SpanRef, SpanRefs};
 
 /// Records that are read from the log at once; each is at most 900 KB.
 const RECORDS_A_READ: usize = 16;
@@ -37,7 +37,7 @@ type Wanted = (Offset, usize, SpanPlace);
 pub(crate) async fn assemble<L: Log>(
     log: &L,
     of: TopicPartition,
-    traces: &[&[SpanRef]],
+    traces: &[&SpanRefs],
 ) -> Result<Vec<Bytes>, AssembleError> {
     let mut wanted: Vec<Wanted> = Vec::with_capacity(traces.iter().map(|spans| spans.len()).sum());
     for (index, spans) in traces.iter().enumerate() {
@@ -63,8 +63,8 @@ pub(crate) async fn assemble<L: Log>(
 }
 
 /// A writer with room for these spans.
-fn writer_of(spans: &[SpanRef]) -> TraceWriter {
-    let framed = |span: &SpanRef| span.place.len as usize + FRAME_BYTES_MAX;
+fn writer_of(spans: &SpanRefs) -> TraceWriter {
+    let framed = |span: SpanRef| span.place.len as usize + FRAME_BYTES_MAX;
     TraceWriter::with_capacity(spans.iter().map(framed).sum())
 }
 

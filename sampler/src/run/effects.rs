@@ -128,7 +128,7 @@ impl<L: Log> EpochWriter<L> {
     async fn write_kept(&self, epoch: &SealedEpoch) -> Result<Exemplars, BoxError> {
         let mut exemplars = Exemplars::by(epoch.red.dimensions.clone());
         for (tenant, part, kept) in parts(&epoch.kept) {
-            let spans: Vec<_> = kept.iter().map(|trace| trace.spans.as_slice()).collect();
+            let spans: Vec<_> = kept.iter().map(|trace| &trace.spans).collect();
             let bytes = assemble(&self.log, self.of, &spans).await?;
             let trace = |(kept, traces_data): (&&KeptRefs, _)| KeptTrace {
                 id: kept.id,

@@ -92,7 +92,7 @@ fn sealed_refs(kept: &KeptRefs) -> LiveRefs {
         id: kept.id,
         state: LiveState::Kept(kept.sampling.clone()),
         late: kept.late,
-        spans: kept.spans.as_slice().into(),
+        spans: kept.spans.clone(),
     }
 }
 
@@ -277,7 +277,7 @@ impl<L: Log> LiveShards<L> {
             topic: Topic::Spans,
             partition,
         };
-        let spans: Vec<_> = refs.iter().map(|part| &*part.spans).collect();
+        let spans: Vec<_> = refs.iter().map(|part| &part.spans).collect();
         let bytes = assemble(&self.log, of, &spans).await?;
         let part = |(part, traces_data): (LiveRefs, Bytes)| LivePart {
             id: part.id,

@@ -6,8 +6,9 @@ use telemetry::ShardTime;
 use super::ends::TakenEnd;
 use super::epoch::KeptRefs;
 use super::open::OpenTraces;
+use super::span_refs::SpanRefs;
 use super::state::DecidedTrace;
-use super::trace::{Identity, OpenTrace, SpanRef, distinct, retain};
+use super::trace::{OpenTrace, distinct, retain};
 use super::{Settled, Shard};
 use crate::policy::{self, Candidate, Facts, Verdict};
 
@@ -15,9 +16,9 @@ use crate::policy::{self, Candidate, Facts, Verdict};
 struct SettledTrace {
     trace: OpenTrace,
     /// Equal ones collapsed.
-    spans: Vec<(SpanRef, Identity)>,
-    /// The ends of calls among them, in the same order.
-    ends: Vec<TakenEnd>,
+    spans: SpanRefs,
+    /// The ends of calls among them, in the same order, with the tags of their ids.
+    ends: Vec<(u32, TakenEnd)>,
     n_duplicates: u32,
 }
 
@@ -33,10 +34,12 @@ impl SettledTrace {
             ends = kept;
             n_duplicates = retain(&mut spans, &stays);
         }
+        let of_ends = spans.iter().filter(|(_, identity)| identity.is_end());
+        let tags = of_ends.map(|(_, identity)| identity.id_tag);
         Self {
             trace,
-            spans,
-            ends,
+            ends: tags.zip(ends).collect(),
+            spans: SpanRefs::new(spans.iter().map(|(at, _)| *at)),
             n_duplicates,
         }
     }
@@ -120,7 +123,7 @@ impl Shard {
             ends,
             n_duplicates,
         } = settled;
-        self.open.ends.forget(&ends);
+        self.open.ends.forget(ends.iter().map(|(_, end)| end));
         let n_spans = u32::try_from(spans.len()).expect("a trace has fewer than 2^32 spans");
         let tenant = self.tenant(trace.tenant).clone();
         let totals = self.totals(trace.tenant);
@@ -138,7 +141,6 @@ impl Shard {
             }
         };
         if let Some(sampling) = kept.clone() {
-            let spans = spans.into_iter().map(|(at, _)| at).collect();
             self.epoch.keep(KeptRefs {
                 tenant: tenant.clone(),
                 id: trace.id,
@@ -162,16 +164,9 @@ impl Shard {
         if settled.ends.is_empty() {
             return;
         }
-        let tags = settled
-            .spans
-            .iter()
-            .filter(|(_, identity)| identity.is_end())
-            .map(|(_, identity)| identity.id_tag);
         let stored = &self.open.ends;
-        let ends: Vec<End<'_>> = tags
-            .zip(&settled.ends)
-            .map(|(tag, end)| stored.end(tag, end))
-            .collect();
+        let ends = settled.ends.iter();
+        let ends: Vec<End<'_>> = ends.map(|(tag, end)| stored.end(*tag, end)).collect();
         let tenant = self.tenant(settled.trace.tenant).clone();
         let red = &mut self.red;
         self.pairing

@@ -210,7 +210,7 @@ impl Ends {
         }
     }
 
-    pub(super) fn forget(&mut self, taken: &[TakenEnd]) {
+    pub(super) fn forget<'t>(&mut self, taken: impl IntoIterator<Item = &'t TakenEnd>) {
         for end in taken {
             self.symbols.release(end.symbol);
         }

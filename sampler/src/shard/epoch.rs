@@ -11,6 +11,7 @@ use trace_store::Sampling;
 use crate::red::RedDeltas;
 
 use super::Settled;
+use super::span_refs::SpanRefs;
 use super::trace::{Identity, SpanRef};
 
 /// What one epoch of a partition decided. A function of the log's prefix: two owners seal equal epochs.
@@ -43,8 +44,7 @@ pub struct KeptRefs {
     pub id: TraceId,
     pub sampling: Sampling,
     pub late: bool,
-    /// In the order in which they came.
-    pub spans: Vec<SpanRef>,
+    pub spans: SpanRefs,
 }
 
 /// A record, or spans of it, that could not be read.

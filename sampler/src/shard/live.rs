@@ -1,12 +1,10 @@
 //! What a shard knows that is in no block yet: open traces, and those that this epoch kept.
 
-use std::sync::Arc;
-
 use telemetry::{Tenant, TraceId};
 use trace_store::Sampling;
 
 use super::trace::OpenTrace;
-use super::{Shard, SpanRef};
+use super::{Shard, SpanRef, SpanRefs};
 
 /// A trace, or a late part of one, that is in no block yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +13,7 @@ pub struct LiveRefs {
     pub state: LiveState,
     pub late: bool,
     /// In the order in which they came; equal ones of an open trace are not collapsed yet.
-    pub spans: Arc<[SpanRef]>,
+    pub spans: SpanRefs,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +42,13 @@ impl Shard {
                 id,
                 state: LiveState::Kept(kept.sampling.clone()),
                 late: kept.late,
-                spans: kept.spans.as_slice().into(),
+                spans: kept.spans.clone(),
             });
         let late = self.epoch.late_of(number, id).map(|part| LiveRefs {
             id,
             state: LiveState::Kept(part.sampling.clone()),
             late: true,
-            spans: part.spans.iter().map(|(at, _)| *at).collect(),
+            spans: SpanRefs::new(part.spans.iter().map(|(at, _)| *at)),
         });
         open.into_iter().chain(kept).chain(late).collect()
     }
@@ -89,18 +87,18 @@ impl Shard {
                 id: kept.id,
                 state: LiveState::Kept(kept.sampling.clone()),
                 late: kept.late,
-                spans: kept.spans.as_slice().into(),
+                spans: kept.spans.clone(),
             });
         open.chain(kept).take(n_max).collect()
     }
 
     fn open_refs(&self, trace: &OpenTrace) -> LiveRefs {
-        let spans = self.open.refs.of(trace).map(|(at, _)| at).collect();
+        let spans: Vec<SpanRef> = self.open.refs.of(trace).map(|(at, _)| at).collect();
         LiveRefs {
             id: trace.id,
             state: LiveState::Undecided,
             late: false,
-            spans,
+            spans: SpanRefs::new(spans.into_iter()),
         }
     }
 }

@@ -8,6 +8,7 @@ use telemetry::{ShardTime, Tenant};
 
 use super::Shard;
 use super::epoch::{KeptRefs, SealedEpoch, Totals};
+use super::span_refs::SpanRefs;
 use super::state::{Begun, StageEntry};
 use super::trace::collapse;
 
@@ -53,7 +54,7 @@ impl Shard {
             let totals = self.totals(part.tenant);
             totals.duplicates += u64::from(n_duplicates);
             totals.stored += part.spans.len() as u64;
-            let spans = part.spans.into_iter().map(|(at, _)| at).collect();
+            let spans = SpanRefs::new(part.spans.iter().map(|(at, _)| *at));
             let tenant = self.tenant(part.tenant).clone();
             self.epoch.keep(KeptRefs {
                 tenant,
