@@ -41,6 +41,8 @@ pub struct Seals<S> {
     turns: Arc<Semaphore>,
     seals: mpsc::Sender<Turn<S>>,
     durable: mpsc::Receiver<Durable>,
+    /// The newest that was told while a seal waited for its turn.
+    told: Option<Durable>,
 }
 
 /// The writer's end.
@@ -67,6 +69,7 @@ pub fn seals<S>() -> (Seals<S>, Sealed<S>) {
         turns: Arc::new(Semaphore::new(SEALS_WRITING_MAX)),
         seals: to_writer,
         durable,
+        told: None,
     };
     let writers_end = Sealed {
         seals,
@@ -76,14 +79,19 @@ pub fn seals<S>() -> (Seals<S>, Sealed<S>) {
 }
 
 impl<S: Send> Seals<S> {
-    /// As [`super::Effects::write`]: waits until what was sealed before is written.
+    /// As [`super::Effects::write`]: waits until what was sealed before is written, and listens to the writer meanwhile, which waits to be heard.
     ///
     /// # Errors
     /// When the writer has ended.
     pub async fn write(&mut self, seal: S) -> Result<(), EffectError> {
         let gone = || EffectError(Box::new(WriterGone));
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|_| gone())?;
+        let mut turn = std::pin::pin!(Arc::clone(&self.turns).acquire_owned());
+        let turn = loop {
+            tokio::select! {
+                turn = &mut turn => break turn.map_err(|_| gone())?,
+                durable = self.durable.recv() => self.told = Some(durable.ok_or_else(gone)?),
+            }
+        };
         self.seals.send((seal, turn)).await.map_err(|_| gone())
     }
 
@@ -92,6 +100,10 @@ impl<S: Send> Seals<S> {
     /// # Errors
     /// When the writer has ended.
     pub async fn durable(&mut self) -> Result<Durable, EffectError> {
+        // What is told later includes what was told before.
+        if let Some(durable) = self.told.take() {
+            return Ok(durable);
+        }
         let durable = self.durable.recv().await;
         durable.ok_or_else(|| EffectError(Box::new(WriterGone)))
     }
@@ -115,7 +127,6 @@ pub async fn write_all<S: Send + Sync>(
         }
         tokio::select! { () = until_written(&writer, &seal) => {}, () = stop.cancelled() => return }
         writer.written(&seal);
-        // Before it is told: the loop, which waits for its turn, does not listen.
         drop(turn);
         if sealed.durable.send(writer.durable(&seal)).await.is_err() {
             return;
@@ -130,5 +141,64 @@ async fn until_written<S: Send + Sync>(writer: &impl Write<S>, seal: &S) {
         writer.failed(seal, &error);
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Commit, Offset};
+
+    struct AtOnce;
+
+    impl Write<u64> for AtOnce {
+        async fn write(&self, _seal: &u64) -> Result<(), BoxError> {
+            Ok(())
+        }
+
+        fn failed(&self, _seal: &u64, _error: &BoxError) {}
+
+        fn written(&self, _seal: &u64) {}
+
+        fn durable(&self, seal: &u64) -> Durable {
+            let offset = Offset(*seal);
+            Durable {
+                commit: Commit {
+                    offset,
+                    end_offset: offset,
+                },
+                chain_from: offset,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_seals_of_one_batch_are_written_while_nobody_asks_what_is_durable() {
+        let (mut seals, sealed) = seals();
+        let stop = CancellationToken::new();
+        let writer = tokio::spawn(write_all(AtOnce, sealed, stop.clone()));
+        for seal in 1..=100 {
+            let written = tokio::time::timeout(RETRY_MAX, seals.write(seal)).await;
+            written
+                .expect("it has its turn")
+                .expect("the writer is there");
+        }
+        let mut newest = Offset(0);
+        while newest < Offset(100) {
+            let durable = tokio::time::timeout(RETRY_MAX, seals.durable()).await;
+            let durable = durable.expect("it is told").expect("the writer is there");
+            assert!(durable.commit.end_offset > newest, "each is newer");
+            newest = durable.commit.end_offset;
+        }
+        stop.cancel();
+        writer.await.expect("it does not panic");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_is_an_error() {
+        let (mut seals, sealed) = seals();
+        drop(sealed);
+        assert!(seals.write(1_u64).await.is_err());
+        assert!(seals.durable().await.is_err());
     }
 }
