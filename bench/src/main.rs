@@ -26,6 +26,9 @@ enum Verb {
     /// Fill a head with active series and say what they hold
     #[command(hide = true)]
     ActiveSeries { n_series: u64 },
+    /// Count an epoch and say what its counts hold
+    #[command(hide = true)]
+    CountedMemory { n_spans: u64, peers_bytes: u64 },
     /// Send series that live for so many scrapes through a machine and say what they hold
     #[command(hide = true)]
     ShortLivedSeries { n_scrapes: u64, life_scrapes: u64 },
@@ -36,6 +39,10 @@ fn main() -> anyhow::Result<()> {
     match cli.verb {
         Some(Verb::Load(plan)) => return bench::load::generate(plan),
         Some(Verb::OpenTraces { n_traces }) => return bench::section::open_traces(n_traces),
+        Some(Verb::CountedMemory {
+            n_spans,
+            peers_bytes,
+        }) => return bench::section::counted_memory(n_spans, peers_bytes),
         Some(Verb::ActiveSeries { n_series }) => return bench::section::active_series(n_series),
         Some(Verb::ShortLivedSeries {
             n_scrapes,

@@ -124,25 +124,7 @@ impl Process {
     /// # Errors
     /// When there is no answer.
     pub fn ask(&self, method: &str, path: &str) -> anyhow::Result<(u16, String)> {
-        let mut stream = TcpStream::connect(self.http)?;
-        stream.set_read_timeout(Some(ANSWER_WAIT_MAX))?;
-        write!(
-            stream,
-            "{method} {path} HTTP/1.0\r\nhost: {}\r\n\r\n",
-            self.http
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .context("an answer has a head and a body")?;
-        let status = head
-            .split(' ')
-            .nth(1)
-            .context("an answer has a status")?
-            .parse()?;
-        Ok((status, body.to_owned()))
+        ask(self.http, method, path)
     }
 }
 
@@ -152,6 +134,42 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Asks a server over HTTP without a body: status and body of the answer.
+///
+/// # Errors
+/// When there is no answer.
+pub fn ask(http: SocketAddr, method: &str, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(http)?;
+    stream.set_read_timeout(Some(ANSWER_WAIT_MAX))?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nhost: {http}\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("an answer has a head and a body")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .context("an answer has a status")?
+        .parse()?;
+    Ok((status, body.to_owned()))
+}
+
+/// The first words that a binary says of its version, or its file name.
+#[must_use]
+pub fn version(binary: &Path) -> String {
+    let name = binary.file_name().unwrap_or_default().to_string_lossy();
+    let told = Command::new(binary).arg("--version").output();
+    let told = told.map(|told| [told.stdout, told.stderr].concat());
+    let told = String::from_utf8_lossy(&told.unwrap_or_default()).into_owned();
+    let number = told
+        .split(|c: char| c.is_whitespace() || c == '-' || c == ',')
+        .map(|word| word.trim_start_matches('v'))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
+    number.map_or(name.to_string(), |number| format!("{name} {number}"))
 }
 
 /// A port of this machine that nobody listens on.

@@ -5,6 +5,7 @@ mod disk;
 mod map;
 mod metrics;
 mod overload;
+mod peer_collector;
 mod query;
 mod regroup;
 mod shard;
@@ -12,6 +13,7 @@ mod walk;
 mod whole;
 
 pub use metrics::{hold as active_series, live as short_lived_series};
+pub use peer_collector::hold as counted_memory;
 pub use shard::open_traces;
 
 use std::path::PathBuf;
@@ -45,6 +47,8 @@ pub enum Section {
     Promql,
     /// Metrics beside VictoriaMetrics and Prometheus.
     Peers,
+    /// RED and edges of spans beside the OpenTelemetry Collector.
+    PeerCollector,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -69,6 +73,9 @@ pub struct Settings {
     /// Prometheus' binary, to be measured beside
     #[arg(long, env = "PEER_PROMETHEUS")]
     pub prometheus: Option<PathBuf>,
+    /// OpenTelemetry Collector's binary, to be measured beside
+    #[arg(long, env = "PEER_OTELCOL")]
+    pub otelcol: Option<PathBuf>,
 }
 
 impl Settings {
@@ -89,7 +96,7 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Walk,
         Self::Regroup,
         Self::Collector,
@@ -101,6 +108,7 @@ impl Section {
         Self::Series,
         Self::Promql,
         Self::Peers,
+        Self::PeerCollector,
         Self::Whole,
         Self::Overload,
     ];
@@ -110,7 +118,12 @@ impl Section {
     pub fn starts_a_server(self) -> bool {
         matches!(
             self,
-            Self::Metrics | Self::Promql | Self::Peers | Self::Whole | Self::Overload
+            Self::Metrics
+                | Self::Promql
+                | Self::Peers
+                | Self::PeerCollector
+                | Self::Whole
+                | Self::Overload
         )
     }
 
@@ -131,6 +144,7 @@ impl Section {
             Self::Series => metrics::run_series(settings),
             Self::Promql => metrics::run_promql(settings),
             Self::Peers => metrics::run_peers(settings),
+            Self::PeerCollector => peer_collector::run(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }

@@ -18,7 +18,7 @@ use crate::product::Product;
 pub use churn::live;
 pub(super) use ingest::run as run_ingest;
 pub(super) use peers::run as run_peers;
-pub(super) use promql::run as run_promql;
+pub(super) use promql::{escaped, run as run_promql};
 pub use series::hold;
 pub(super) use series::run as run_series;
 

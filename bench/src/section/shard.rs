@@ -1,6 +1,6 @@
 //! The sampler's shard from memory: CPU time a span beside the walker alone and prost's decode of the same bytes, and what open traces hold.
 
-mod counts;
+pub(super) mod counts;
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use crate::cost::{Samples, Side, interleave, memory, thread_cpu};
 use crate::table::Table;
 
 /// Spans of the comparison.
-const N_SPANS: u64 = 400_000;
+pub(super) const N_SPANS: u64 = 400_000;
 /// Shard time in which they come, so that most traces are decided and epochs are sealed, however few they are.
-const WITHIN_S: u64 = 20;
+pub(super) const WITHIN_S: u64 = 20;
 /// Open traces of the memory table, and spans of each.
 const OPEN_TRACES: u64 = 1_000_000;
 const OPEN_TRACE_SPANS: u64 = 12;
@@ -36,7 +36,7 @@ const OPEN_REQUEST_SPANS: usize = 64;
 const OPEN_WITHIN_MS: u64 = 1_500;
 const PARTITION_MEMORY_BYTES: u64 = 8 << 30;
 const BEGIN_UNIX_MS: u64 = 1_767_225_600_000;
-const OF: TopicPartition = TopicPartition {
+pub(super) const OF: TopicPartition = TopicPartition {
     topic: Topic::Spans,
     partition: Partition(0),
 };
@@ -120,7 +120,7 @@ fn compare(corpus: &Corpus, rounds: usize) -> anyhow::Result<[Samples; 3]> {
 }
 
 /// A new shard reads all records. Number of epochs that it sealed.
-fn fold(records: &[Record]) -> anyhow::Result<usize> {
+pub(super) fn fold(records: &[Record]) -> anyhow::Result<usize> {
     let mut shard = Shard::new(OF, 1);
     let mut n_epochs = 0;
     for record in records {
@@ -198,7 +198,7 @@ fn print_open(
 }
 
 /// Makes records as the collector and the log do, at a steady rate of shard time.
-struct Maker {
+pub(super) struct Maker {
     tenant: Tenant,
     offset: u64,
     n_spans: u64,
@@ -206,7 +206,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn new(spans_per_s: u64) -> Self {
+    pub(super) fn new(spans_per_s: u64) -> Self {
         Self {
             tenant: Tenant::default_tenant(),
             offset: 0,
@@ -215,7 +215,7 @@ impl Maker {
         }
     }
 
-    fn record(&mut self, request: &Request) -> Record {
+    pub(super) fn record(&mut self, request: &Request) -> Record {
         let record = self.record_of(
             Kind::Otlp,
             request.n_spans,
@@ -226,7 +226,7 @@ impl Maker {
     }
 
     /// A policy under which no memory pressure settles anything, and traces wait as they do by default.
-    fn roomy_policy(&mut self) -> Record {
+    pub(super) fn roomy_policy(&mut self) -> Record {
         let config = sampler::Config {
             partition_memory: PartitionMemory::Bytes(PARTITION_MEMORY_BYTES),
             ..sampler::Config::default()

@@ -268,7 +268,7 @@ fn path(question: &Question, end_s: i64) -> String {
     format!("/api/v1/query_range?query={query}&start={begin_s}&end={end_s}&step={step_s}")
 }
 
-pub(super) fn escaped(byte: u8) -> String {
+pub(in crate::section) fn escaped(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
         char::from(byte).to_string()
     } else {

@@ -38,7 +38,8 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(corpus: &Corpus, rounds: usize) -> [Samples; 4] {
+/// ns a span of the walker, of it with RED, of it with the ends of calls, and of edges from ends.
+pub(in crate::section) fn measure(corpus: &Corpus, rounds: usize) -> [Samples; 4] {
     let tenant = Tenant::default_tenant();
     let traces = traces(corpus);
     let traces: Vec<Vec<End<'_>>> = traces
@@ -54,14 +55,7 @@ fn measure(corpus: &Corpus, rounds: usize) -> [Samples; 4] {
             });
         }),
         Side::new("RED", || {
-            let mut red = Red::default();
-            each(corpus, |view| {
-                red.begin_record();
-                for span in view.spans() {
-                    red.observe(&tenant, &span, T, false);
-                }
-            });
-            black_box(red.size());
+            black_box(red(corpus).size());
         }),
         Side::new("ends", || {
             each(corpus, |view| {
@@ -86,6 +80,19 @@ fn measure(corpus: &Corpus, rounds: usize) -> [Samples; 4] {
         .expect("there are as many samples as sides")
 }
 
+/// An epoch that has all spans of a corpus.
+pub(in crate::section) fn red(corpus: &Corpus) -> Red {
+    let tenant = Tenant::default_tenant();
+    let mut red = Red::default();
+    each(corpus, |view| {
+        red.begin_record();
+        for span in view.spans() {
+            red.observe(&tenant, &span, T, false);
+        }
+    });
+    red
+}
+
 fn each(corpus: &Corpus, mut with: impl FnMut(&TracesView<'_>)) {
     let (mut walker, limits) = (TraceWalker::new(), WalkLimits::trusted());
     for request in &corpus.requests {
@@ -95,7 +102,7 @@ fn each(corpus: &Corpus, mut with: impl FnMut(&TracesView<'_>)) {
 }
 
 /// An end of a call that outlives its request.
-struct Kept {
+pub(in crate::section) struct Kept {
     id: SpanId,
     parent: Option<SpanId>,
     role: Role,
@@ -107,7 +114,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(span: &SpanView<'_>, role: Role) -> Self {
+    pub(in crate::section) fn new(span: &SpanView<'_>, role: Role) -> Self {
         let mut name = String::new();
         let said = edge::read(span, role, &mut name);
         Self {
@@ -126,7 +133,7 @@ impl Kept {
         }
     }
 
-    fn end(&self) -> End<'_> {
+    pub(in crate::section) fn end(&self) -> End<'_> {
         let number = |id: SpanId| u64::from_be_bytes(id.0);
         End {
             id: number(self.id),

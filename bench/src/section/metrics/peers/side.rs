@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::super::OLD_SAMPLES;
-use crate::process::{Process, free_address};
+use crate::process::{Process, free_address, version};
 use crate::product::Product;
 
 /// Which server, by its binary.
@@ -24,19 +24,6 @@ impl Kind {
             self;
         version(binary)
     }
-}
-
-/// The first words that a binary says of its version, or its file name.
-fn version(binary: &Path) -> String {
-    let name = binary.file_name().unwrap_or_default().to_string_lossy();
-    let told = Command::new(binary).arg("--version").output();
-    let told = told.map(|told| [told.stdout, told.stderr].concat());
-    let told = String::from_utf8_lossy(&told.unwrap_or_default()).into_owned();
-    let number = told
-        .split(|c: char| c.is_whitespace() || c == '-' || c == ',')
-        .map(|word| word.trim_start_matches('v'))
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
-    number.map_or(name.to_string(), |number| format!("{name} {number}"))
 }
 
 /// A running server.
