@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// It gives memory back within half a second and has two arenas, as `.cargo/config.toml` tells it when it is built: docs/benchmarks.md, "Memory under overload".
+/// It gives memory back within a tenth of a second and has one arena, as `.cargo/config.toml` tells it when it is built: docs/benchmarks.md, "Memory under overload".
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
