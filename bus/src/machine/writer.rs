@@ -176,22 +176,23 @@ mod tests {
     async fn many_seals_of_one_batch_are_written_while_nobody_asks_what_is_durable() {
         let (mut seals, sealed) = seals();
         let stop = CancellationToken::new();
-        let writer = tokio::spawn(write_all(AtOnce, sealed, stop.clone()));
-        for seal in 1..=100 {
-            let written = tokio::time::timeout(RETRY_MAX, seals.write(seal)).await;
-            written
-                .expect("it has its turn")
-                .expect("the writer is there");
-        }
-        let mut newest = Offset(0);
-        while newest < Offset(100) {
-            let durable = tokio::time::timeout(RETRY_MAX, seals.durable()).await;
-            let durable = durable.expect("it is told").expect("the writer is there");
-            assert!(durable.commit.end_offset > newest, "each is newer");
-            newest = durable.commit.end_offset;
-        }
-        stop.cancel();
-        writer.await.expect("it does not panic");
+        let machine = async {
+            for seal in 1..=100 {
+                let written = tokio::time::timeout(RETRY_MAX, seals.write(seal)).await;
+                written
+                    .expect("it has its turn")
+                    .expect("the writer is there");
+            }
+            let mut newest = Offset(0);
+            while newest < Offset(100) {
+                let durable = tokio::time::timeout(RETRY_MAX, seals.durable()).await;
+                let durable = durable.expect("it is told").expect("the writer is there");
+                assert!(durable.commit.end_offset > newest, "each is newer");
+                newest = durable.commit.end_offset;
+            }
+            stop.cancel();
+        };
+        tokio::join!(machine, write_all(AtOnce, sealed, stop.clone()));
     }
 
     #[tokio::test]
