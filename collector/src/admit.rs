@@ -15,10 +15,6 @@ use crate::answer::{Overload, Refusal};
 pub(crate) use body::{BodyLimits, Frames, Gathered, discard, read_whole};
 pub(crate) use quota::Quotas;
 
-/// A request is small while it holds at most this part of all memory for requests, and small ones leave half of it to others: a thousand of them need no
-/// more to keep the log busy, and a large one must fit in besides.
-const SMALL_PART: u64 = 16;
-
 /// Memory of all requests under way, in bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
@@ -44,6 +40,7 @@ impl Budget {
     }
 
     /// Bytes that are reserved at the moment.
+    #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> u64 {
         self.bytes_max - self.free.available_permits() as u64
     }
@@ -78,12 +75,7 @@ impl Reserved {
                 max,
             });
         }
-        let is_small = wanted <= max / SMALL_PART;
-        let max = if is_small { max / 2 } else { max };
         let overloaded = Refusal::Overloaded(Overload::Memory { wanted: more, max });
-        if is_small && self.budget.held_bytes() + more > max {
-            return Err(overloaded);
-        }
         let n_permits = u32::try_from(more).map_err(|_| overloaded.clone())?;
         let permit = Arc::clone(&self.budget.free)
             .try_acquire_many_owned(n_permits)
@@ -143,22 +135,6 @@ mod tests {
         assert_eq!(budget.held_bytes(), 81);
         drop((a, b));
         assert_eq!(budget.held_bytes(), 0);
-    }
-
-    #[test]
-    fn small_requests_leave_half_to_large_ones() {
-        let budget = Budget::new(160);
-        let mut small: Vec<Reserved> = (0..9).map(|_| budget.open()).collect();
-        let n_taken = small.iter_mut().filter_map(|it| it.grow(10).ok()).count();
-        assert_eq!(n_taken, 8);
-        let mut large = budget.open();
-        assert_eq!(large.grow(80), Ok(()));
-        assert_eq!(budget.held_bytes(), 160);
-        drop(large);
-        let refused = small.last_mut().expect("there are 9").grow(10);
-        let (wanted, max) = (10, 80);
-        let overloaded = Refusal::Overloaded(Overload::Memory { wanted, max });
-        assert_eq!(refused, Err(overloaded));
     }
 
     #[test]
