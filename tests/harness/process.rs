@@ -227,15 +227,16 @@ impl Tracewell {
 
     /// One trace by Jaeger's API: its spans, or none if it is not found within a while. What was acknowledged just now is there once its shard has read it.
     pub async fn jaeger_trace(&self, id: &str) -> Result<Option<Vec<Value>>> {
-        let asked = Instant::now();
+        let mut n_looks_left = FOUND_WITHIN.as_millis() / LOOK_AGAIN.as_millis();
         loop {
             let (status, body) = self.get(&format!("/api/traces/{id}")).await?;
             match status {
                 200 => return Ok(body["data"][0]["spans"].as_array().cloned()),
-                404 if asked.elapsed() > FOUND_WITHIN => return Ok(None),
+                404 if n_looks_left == 0 => return Ok(None),
                 404 => tokio::time::sleep(LOOK_AGAIN).await,
                 _ => bail!("{status} for trace {id}: {body}"),
             }
+            n_looks_left -= 1;
         }
     }
 
