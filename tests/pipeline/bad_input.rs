@@ -142,7 +142,7 @@ async fn every_bad_request_gets_its_answer_and_good_ones_go_on() -> Result<()> {
     for trace in [1, 3] {
         ensure!(
             server
-                .jaeger_trace(&otlp::trace_hex(trace))
+                .acknowledged_trace(&otlp::trace_hex(trace))
                 .await?
                 .is_some(),
             "a member of the gzip body is lost"
@@ -178,7 +178,7 @@ async fn a_span_without_a_valid_id_is_rejected_and_the_rest_accepted() -> Result
         "{answer}"
     );
     let found = server
-        .jaeger_trace(&otlp::trace_hex(7))
+        .acknowledged_trace(&otlp::trace_hex(7))
         .await?
         .context("the valid span is found")?;
     ensure!(found.len() == 1, "{found:?}");
@@ -211,7 +211,7 @@ async fn one_batch_a_thousand_times_is_one_row_and_variants_are_bounded() -> Res
         );
     }
     let found = server
-        .jaeger_trace(&otlp::trace_hex(1))
+        .acknowledged_trace(&otlp::trace_hex(1))
         .await?
         .context("found")?;
     ensure!(found.len() == 1, "{} rows of one batch", found.len());
@@ -228,7 +228,7 @@ async fn one_batch_a_thousand_times_is_one_row_and_variants_are_bounded() -> Res
                 "stored {stored}, duplicates {duplicates}"
             );
             let found = server
-                .jaeger_trace(&otlp::trace_hex(2))
+                .acknowledged_trace(&otlp::trace_hex(2))
                 .await?
                 .context("found")?;
             ensure!(found.len() == 8, "{} variants", found.len());
@@ -263,7 +263,7 @@ async fn odd_shapes_and_hostile_names_are_stored_and_shown_as_they_are() -> Resu
         "refused"
     );
     let found = server
-        .jaeger_trace(&otlp::trace_hex(9))
+        .acknowledged_trace(&otlp::trace_hex(9))
         .await?
         .context("found")?;
     ensure!(found.len() == 8, "{} of 8 spans", found.len());

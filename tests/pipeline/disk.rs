@@ -137,7 +137,7 @@ async fn refused_retryably(server: &Tracewell, trace: u128) -> Result<()> {
 
 async fn found(server: &Tracewell, trace: u128) -> Result<()> {
     let spans = server
-        .jaeger_trace(&otlp::trace_hex(trace))
+        .acknowledged_trace(&otlp::trace_hex(trace))
         .await?
         .with_context(|| format!("trace {trace} is lost"))?;
     ensure!(

@@ -53,13 +53,13 @@ async fn files_of_every_kind_are_imported_and_keep_their_times() -> Result<()> {
     for trace in [0x11, 0x12, 0x13] {
         ensure!(
             server
-                .jaeger_trace(&otlp::trace_hex(trace))
+                .acknowledged_trace(&otlp::trace_hex(trace))
                 .await?
                 .is_some(),
             "trace {trace:x} was not imported"
         );
     }
-    let spans = server.jaeger_trace("11").await?.context("found")?;
+    let spans = server.acknowledged_trace("11").await?.context("found")?;
     ensure!(
         spans[0]["startTime"] == 1_600_000_000_000_000_u64,
         "{spans:?}"
@@ -155,7 +155,10 @@ async fn metrics_of_last_week_are_imported_and_found_at_their_times() -> Result<
         "{taken}"
     );
     ensure!(
-        server.jaeger_trace(&otlp::trace_hex(0x21)).await?.is_some(),
+        server
+            .acknowledged_trace(&otlp::trace_hex(0x21))
+            .await?
+            .is_some(),
         "the line's trace is lost"
     );
 
