@@ -58,7 +58,7 @@ pub fn hold(epoch_spans: u64, peers_bytes: u64) -> anyhow::Result<()> {
     table.note(format!(
         "all of ours is 1/{all:.1} of the peer's, with an epoch's windows alone 1/{:.1}; goal ≤ 1/{GOAL}: {}",
         times(first + open),
-        if all >= GOAL { "met" } else { "MISSED" }
+        super::verdict(all >= GOAL)
     ));
     table.note("resident, by the system, in a process of its own; one partition of spans and of points. The peer keeps totals, no windows");
     table.print()?;
@@ -124,7 +124,8 @@ fn open_calls() -> anyhow::Result<u64> {
     let third = filled(&mut with_calls)?;
     let end = memory()?.resident_bytes;
     drop([first, second, third]);
-    Ok((end - middle).saturating_sub(middle - begin))
+    let (with_ends, plain) = (end.saturating_sub(middle), middle.saturating_sub(begin));
+    Ok(with_ends.saturating_sub(plain))
 }
 
 fn filled(corpus: &mut Corpus) -> anyhow::Result<Shard> {
