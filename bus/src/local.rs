@@ -1,7 +1,7 @@
 //! The log of one machine: one line of bytes in segment files, which all topics and partitions share (docs/formats/log-segment.md).
 //!
-//! In: drafts, committed in groups by one writer. Out: records, read by any number of consumers, once they are durable. This is no queue and has no
-//! cache of its own: the page cache is one.
+//! In: drafts, committed in groups by one writer. Out: records, read by any number of consumers, once they are durable. Who keeps up takes
+//! them from memory; for all others the page cache is the cache.
 
 pub mod disk;
 pub mod frame;
@@ -10,6 +10,7 @@ mod commit;
 mod members;
 mod offsets;
 mod reader;
+mod recent;
 mod recovery;
 mod retention;
 mod segment;

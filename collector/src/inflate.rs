@@ -15,6 +15,9 @@ const STEP_BYTES: usize = 256 << 10;
 /// Largest buffer that is kept for the next request, in bytes.
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
+/// How much smaller compressed bodies of telemetry are, usually at most.
+const EXPECTED_RATIO: u64 = 8;
+
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -36,6 +39,14 @@ impl Encoding {
         .into_iter()
         .find(|(known, _)| name.trim_ascii().eq_ignore_ascii_case(known))
         .map(|(_, encoding)| encoding)
+    }
+
+    /// What a body of so many bytes is expected to come to, before any of it is seen.
+    pub(crate) fn expected(self, n_bytes: u64) -> u64 {
+        match self {
+            Self::Identity => n_bytes,
+            Self::Gzip | Self::Zstd | Self::Snappy => n_bytes.saturating_mul(EXPECTED_RATIO),
+        }
     }
 }
 
@@ -93,7 +104,7 @@ pub(crate) fn size_hint(encoding: Encoding, body: &[u8]) -> u64 {
     match encoding {
         Encoding::Identity => body.len() as u64,
         Encoding::Gzip => gzip::size_hint(body).unwrap_or(body.len()) as u64,
-        Encoding::Zstd => 8 * body.len() as u64,
+        Encoding::Zstd => encoding.expected(body.len() as u64),
         Encoding::Snappy => snappy::size_hint(body).unwrap_or(body.len()) as u64,
     }
 }

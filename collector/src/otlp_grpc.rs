@@ -170,7 +170,7 @@ async fn read<L: Log>(
     let encoding = encoding_of(&head.headers)?;
     let mut reserved = collector.reserve();
     let (is_compressed, message) =
-        read_message(body, collector.body_limits(), &mut reserved).await?;
+        read_message(body, encoding, collector.body_limits(), &mut reserved).await?;
     let encoding = match (is_compressed, encoding) {
         (false, _) => Encoding::Identity,
         (true, Encoding::Identity) => {
@@ -266,6 +266,7 @@ fn timeout_of(text: &[u8]) -> Option<Duration> {
 /// is read.
 async fn read_message<B>(
     body: B,
+    encoding: Encoding,
     limits: BodyLimits,
     reserved: &mut Reserved,
 ) -> Result<(bool, Bytes), Refusal>
@@ -284,7 +285,14 @@ where
     let mut head = head.finish();
     let (is_compressed, len) = prefix_of(&head.split_to(PREFIX_BYTES))?;
     limits.check(len as u64)?;
-    reserved.grow_to(len as u64)?;
+    let encoding = if is_compressed {
+        encoding
+    } else {
+        Encoding::Identity
+    };
+    reserved
+        .begin(len as u64, encoding.expected(len as u64))
+        .await?;
     let mut message = Gathered::default();
     message.push(head, len);
     while message.len() < len {
@@ -343,7 +351,7 @@ mod tests {
         let body = StreamBody::new(futures::stream::iter(frames));
         let budget = Budget::new(100);
         let mut reserved = budget.open();
-        let read = read_message(body, limits, &mut reserved).await;
+        let read = read_message(body, Encoding::Identity, limits, &mut reserved).await;
         if let Ok((_, bytes)) = &read {
             assert_eq!(reserved.bytes(), bytes.len() as u64);
         }

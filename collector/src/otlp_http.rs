@@ -113,7 +113,7 @@ where
     let format = format_of(&head.headers).ok_or_else(|| unknown_type(&head.headers))?;
     let encoding = encoding_of(&head.headers)?;
     let mut reserved = collector.reserve();
-    let body = read_whole(body, collector.body_limits(), &mut reserved).await?;
+    let body = read_whole(body, encoding, collector.body_limits(), &mut reserved).await?;
     Ok(Arrival {
         tenant: tenant_of(&head.extensions),
         signal,

@@ -34,7 +34,7 @@ const JSON_INLINE_MAX: u64 = 48 << 10;
 
 /// What senders may have on its way beside the memory of requests, in percent of it: bytes that came and that no request has read are in no
 /// reservation.
-const WINDOWS_PERCENT: u64 = 60;
+const WINDOWS_PERCENT: u64 = 30;
 
 /// Takes requests from all receivers and answers them. Cheap to clone; every clone is the same collector.
 pub struct Collector<L: Log> {

@@ -57,12 +57,13 @@ where
     check_content_type(&head.headers)?;
     check_encoding(&head.headers)?;
     let mut reserved = collector.reserve();
-    let body = read_whole(body, collector.body_limits(), &mut reserved).await?;
+    let encoding = Encoding::Snappy;
+    let body = read_whole(body, encoding, collector.body_limits(), &mut reserved).await?;
     Ok(Arrival {
         tenant: tenant_of(&head.extensions),
         signal: Signal::RemoteWrite,
         format: Format::Protobuf,
-        encoding: Encoding::Snappy,
+        encoding,
         body_hash: xxh3_128(&body),
         body,
         reserved,

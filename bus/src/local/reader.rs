@@ -49,6 +49,9 @@ impl LocalConsumer {
                 oldest: Offset(deleted_to),
             });
         }
+        if let Some(step) = segments.recent.take(of, cursor) {
+            return Ok(step);
+        }
         let near_end = self.grown.borrow().saturating_sub(cursor) <= INLINE_BYTES_MAX;
         let read = move || segments.step(of, cursor);
         self.waiting.run(near_end, read).await?.map_err(unavailable)

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::disk::Disk;
 use super::frame::{ALIGN, HEAD_BYTES, Head, body_crc};
+use super::recent::Recent;
 use super::segment::Segment;
 use crate::{Header, Metrics, Offset, Record, TopicPartition};
 
@@ -30,6 +31,7 @@ pub(crate) struct Segments {
     pub(crate) log_id: u64,
     pub(crate) n_partitions: u32,
     pub(crate) metrics: Metrics,
+    pub(crate) recent: Recent,
     by_base: RwLock<BTreeMap<u64, Arc<Segment>>>,
     /// Address before which records were deleted.
     deleted_to: RwLock<u64>,
@@ -71,6 +73,7 @@ impl Segments {
             log_id,
             n_partitions,
             metrics,
+            recent: Recent::new(n_partitions),
             by_base: RwLock::default(),
             deleted_to: RwLock::new(0),
             holes: Mutex::default(),

@@ -4,15 +4,15 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use telemetry::{Clock, RecordTime};
 
 use super::frame::{ALIGN, Head, body_crc, frame_bytes};
+use super::recent::Written;
 use super::segment::{Previous, SEGMENT_HEAD_BYTES, Segment, SegmentHead, file_name};
 use super::segments::Segments;
 use super::share::is_own;
 use crate::config::Durability;
-use crate::{Appended, Config, Draft, Offset, PublishError, TopicPartition};
+use crate::{Appended, Config, Draft, Offset, PublishError, Record};
 
 /// A second failed write within this time makes the log read-only, in ms.
 const FAILURES_APART_MS: u64 = 60_000;
@@ -47,9 +47,9 @@ pub(crate) struct Tail {
 /// A draft with all that can be worked out before its place is known.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    of: TopicPartition,
+    draft: Draft,
+    /// The draft's, as it is written.
     header: Vec<u8>,
-    payload: Bytes,
     body_crc: u32,
     is_own: bool,
 }
@@ -68,10 +68,9 @@ impl Entry {
         draft.header.encode(&mut header);
         Self {
             is_own: is_own(&draft),
-            of: draft.to,
             body_crc: body_crc(&header, &draft.payload),
             header,
-            payload: draft.payload,
+            draft,
         }
     }
 
@@ -80,9 +79,31 @@ impl Entry {
         self.is_own
     }
 
+    fn head(&self, address: u64, appended_at: RecordTime) -> Head {
+        Head {
+            address,
+            appended_at,
+            of: self.draft.to,
+            header_bytes: self.header.len() as u16,
+            payload_bytes: self.draft.payload.len() as u32,
+            body_crc: self.body_crc,
+        }
+    }
+
+    /// The record that it is, once it stands where `head` says.
+    fn record(&self, head: &Head) -> Record {
+        Record {
+            of: head.of,
+            offset: Offset(head.address),
+            appended_at: head.appended_at,
+            header: self.draft.header.clone(),
+            payload: self.draft.payload.clone(),
+        }
+    }
+
     /// What it takes in a segment.
     pub(crate) fn frame_bytes(&self) -> u64 {
-        frame_bytes(self.header.len(), self.payload.len())
+        frame_bytes(self.header.len(), self.draft.payload.len())
     }
 }
 
@@ -136,7 +157,7 @@ impl LogWriter {
             None => self.roll(batch_bytes)?,
         };
         let start = segment.end();
-        let appended = self.encode(batch, start);
+        let (appended, written) = self.encode(batch, start);
         if let Err(error) = segment
             .file
             .write_all_at(&self.buffer, start - segment.base)
@@ -149,6 +170,7 @@ impl LogWriter {
             return Err(self.abandon(&segment, error));
         }
         segment.set_end(start + batch_bytes);
+        self.segments.recent.add(written);
         self.segments.announce(start + batch_bytes);
         Ok(appended)
     }
@@ -173,34 +195,27 @@ impl LogWriter {
         (used_bytes + batch_bytes <= self.active_bytes_max).then(|| active.clone())
     }
 
-    /// Heads, headers and payloads of the batch into the buffer, as they will stand from `start` on.
-    fn encode(&mut self, batch: &[Vec<Entry>], start: u64) -> Vec<Vec<Appended>> {
+    /// Heads, headers and payloads of the batch into the buffer, as they will stand from `start` on. Returns where each stands, and the records themselves.
+    fn encode(&mut self, batch: &[Vec<Entry>], start: u64) -> (Vec<Vec<Appended>>, Vec<Written>) {
         self.stamped = self.clock.wall(); // Also when it was set back: shard time takes no step back, and must not stand still until it has caught up.
         self.buffer.clear();
         let mut at = start;
+        let mut written = Vec::new();
         let mut place = |entry: &Entry| {
-            let head = Head {
-                address: at,
-                appended_at: self.stamped,
-                of: entry.of,
-                header_bytes: entry.header.len() as u16,
-                payload_bytes: entry.payload.len() as u32,
-                body_crc: entry.body_crc,
-            };
+            let head = entry.head(at, self.stamped);
             head.encode(self.segments.salt(), &mut self.buffer);
             self.buffer.extend(&entry.header);
-            self.buffer.extend(&entry.payload);
+            self.buffer.extend(&entry.draft.payload);
             at = head.end();
             self.buffer.resize((at - start) as usize, 0);
-            Appended {
-                of: entry.of,
-                offset: Offset(head.address),
-            }
+            let record = entry.record(&head);
+            let (of, offset) = (record.of, record.offset);
+            written.push(Written { record, end: at });
+            Appended { of, offset }
         };
-        batch
-            .iter()
-            .map(|request| request.iter().map(&mut place).collect())
-            .collect()
+        let requests = batch.iter();
+        let appended = requests.map(|request| request.iter().map(&mut place).collect());
+        (appended.collect(), written)
     }
 
     /// Closes the active segment and begins the next one.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Reserved;
 use crate::answer::Refusal;
+use crate::inflate::Encoding;
 
 /// Most bytes that a gathering buffer takes at once for a length that was announced but not yet sent.
 const ANNOUNCED_ALLOC_MAX: usize = 1 << 20;
@@ -131,6 +132,7 @@ impl Gathered {
 /// Reads a whole body. Its announced length is refused or reserved before a byte is read, everything beyond it as it comes.
 pub(crate) async fn read_whole<B>(
     body: B,
+    encoding: Encoding,
     limits: BodyLimits,
     reserved: &mut Reserved,
 ) -> Result<Bytes, Refusal>
@@ -140,7 +142,9 @@ where
 {
     let announced = body.size_hint().exact().unwrap_or(0);
     limits.check(announced)?;
-    reserved.grow_to(announced)?;
+    reserved
+        .begin(announced, encoding.expected(announced))
+        .await?;
     let mut frames = Frames::new(body, limits);
     let mut gathered = Gathered::default();
     while let Some(bytes) = frames.next().await? {
@@ -202,7 +206,13 @@ mod tests {
     async fn a_body_is_put_together_and_reserved_to_its_length() {
         let budget = Budget::new(100);
         let mut reserved = budget.open();
-        let body = read_whole(chunks(&["ab", "", "cde", "f"]), LIMITS, &mut reserved).await;
+        let body = read_whole(
+            chunks(&["ab", "", "cde", "f"]),
+            Encoding::Identity,
+            LIMITS,
+            &mut reserved,
+        )
+        .await;
         assert_eq!(body.expect("within the limits"), "abcdef");
         assert_eq!(budget.held_bytes(), 6);
     }
@@ -212,7 +222,7 @@ mod tests {
         let budget = Budget::new(100);
         let mut reserved = budget.open();
         let body = Full::new(Bytes::from_static(b"eleven byte"));
-        let refused = read_whole(body, LIMITS, &mut reserved)
+        let refused = read_whole(body, Encoding::Identity, LIMITS, &mut reserved)
             .await
             .expect_err("11 > 10");
         assert_eq!(refused.reason(), "too_large");
@@ -227,7 +237,7 @@ mod tests {
             }))
         };
         let budget = Budget::new(100);
-        let refused = read_whole(endless(), LIMITS, &mut budget.open()).await;
+        let refused = read_whole(endless(), Encoding::Identity, LIMITS, &mut budget.open()).await;
         assert_eq!(refused.expect_err("12 > 10").reason(), "too_large");
         assert!(!discard(endless(), LIMITS).await);
         assert!(discard(chunks(&["abc", "def"]), LIMITS).await);
@@ -244,7 +254,7 @@ mod tests {
                 },
             )));
             let budget = Budget::new(100);
-            let refused = read_whole(trickle, LIMITS, &mut budget.open()).await;
+            let refused = read_whole(trickle, Encoding::Identity, LIMITS, &mut budget.open()).await;
             refused.expect_err("too slow").to_string()
         }
         let idle = told(Duration::from_secs(11)).await;
@@ -259,7 +269,7 @@ mod tests {
             Chunk::Ok(Frame::data(Bytes::from_static(b"a"))),
             Chunk::Err(std::io::Error::other("reset")),
         ]));
-        let refused = read_whole(broken, LIMITS, &mut Budget::new(100).open()).await;
+        let refused = read_whole(broken, Encoding::Identity, LIMITS, &mut Budget::new(100).open()).await;
         assert_eq!(
             refused.expect_err("broken").to_string(),
             "body: it broke off: reset"

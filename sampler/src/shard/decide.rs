@@ -12,21 +12,34 @@ use super::trace::{OpenTrace, distinct, retain};
 use super::{Settled, Shard};
 use crate::policy::{self, Candidate, Facts, Verdict};
 
-/// A trace taken out to be decided.
-struct SettledTrace {
-    trace: OpenTrace,
-    /// Equal ones collapsed.
-    spans: SpanRefs,
-    /// The ends of calls among them, in the same order, with the tags of their ids.
-    ends: Vec<(u32, TakenEnd)>,
-    n_duplicates: u32,
+/// A trace that is to be decided. It stays where it is until its decision binds, so that all that one second settled is not held twice.
+struct DueTrace {
+    slot: u32,
+    /// Which of its spans stay, if some are equal.
+    stays: Option<Vec<bool>>,
 }
 
-impl SettledTrace {
-    fn take(open: &mut OpenTraces, slot: u32) -> Self {
-        let (trace, mut spans, mut ends) = open.remove(slot);
+impl DueTrace {
+    fn look(open: &OpenTraces, slot: u32) -> Self {
+        let identities = open.refs.identities(open.get(slot));
+        Self {
+            slot,
+            stays: distinct(identities),
+        }
+    }
+
+    /// Spans that are not equal to an earlier one.
+    fn n_spans(&self, trace: &OpenTrace) -> u32 {
+        match &self.stays {
+            Some(stays) => stays.iter().map(|stays| u32::from(*stays)).sum(),
+            None => trace.n_spans,
+        }
+    }
+
+    fn take(self, open: &mut OpenTraces) -> SettledTrace {
+        let (trace, mut spans, mut ends) = open.remove(self.slot);
         let mut n_duplicates = 0;
-        if let Some(stays) = distinct(&spans) {
+        if let Some(stays) = self.stays {
             let of_ends = spans.iter().zip(&stays).filter(|((_, it), _)| it.is_end());
             let end_stays: Vec<bool> = of_ends.map(|(_, stays)| *stays).collect();
             let (kept, dropped) = split(ends, &end_stays);
@@ -36,17 +49,28 @@ impl SettledTrace {
         }
         let of_ends = spans.iter().filter(|(_, identity)| identity.is_end());
         let tags = of_ends.map(|(_, identity)| identity.id_tag);
-        Self {
+        SettledTrace {
             trace,
             ends: tags.zip(ends).collect(),
             spans: SpanRefs::new(spans.iter().map(|(at, _)| *at)),
             n_duplicates,
         }
     }
+}
 
-    fn reason(&self) -> Settled {
-        self.trace.settled.expect("only settled traces are due")
-    }
+/// A trace taken out, since its decision binds.
+struct SettledTrace {
+    trace: OpenTrace,
+    /// Equal ones collapsed.
+    spans: SpanRefs,
+    /// The ends of calls among them, in the same order, with the tags of their ids.
+    ends: Vec<(u32, TakenEnd)>,
+    n_duplicates: u32,
+}
+
+/// Why a trace that is due was settled.
+fn reason(trace: &OpenTrace) -> Settled {
+    trace.settled.expect("only settled traces are due")
 }
 
 /// Those that stay, and the others.
@@ -69,39 +93,36 @@ impl Shard {
         if due.is_empty() {
             return;
         }
-        let settled: Vec<SettledTrace> = due
+        let due: Vec<DueTrace> = due
             .into_iter()
-            .map(|slot| SettledTrace::take(&mut self.open, slot))
+            .map(|slot| DueTrace::look(&self.open, slot))
             .collect();
         let mut buckets = std::mem::take(&mut self.buckets);
-        let candidates: Vec<Candidate<'_>> = settled
-            .iter()
-            .map(|settled| self.candidate(settled))
-            .collect();
+        let candidates: Vec<Candidate<'_>> = due.iter().map(|due| self.candidate(due)).collect();
         let verdicts = policy::decide(&candidates, &mut buckets, now);
         self.buckets = buckets;
-        for (settled, verdict) in settled.into_iter().zip(verdicts) {
+        for (due, verdict) in due.into_iter().zip(verdicts) {
+            let settled = due.take(&mut self.open);
             self.bind(settled, verdict, now);
         }
     }
 
-    fn candidate<'a>(&'a self, settled: &'a SettledTrace) -> Candidate<'a> {
-        let trace = &settled.trace;
+    fn candidate(&self, due: &DueTrace) -> Candidate<'_> {
+        let trace = self.open.get(due.slot);
         let extras = trace.extras.as_deref();
         let randomness = policy::facts::randomness(trace.id, extras);
         #[cfg(feature = "testing")]
         let randomness = self.mutant.randomness(randomness);
         let facts = Facts {
             bits: trace.bits,
-            span_count: u32::try_from(settled.spans.len())
-                .expect("a trace has fewer than 2^32 spans"),
+            span_count: due.n_spans(trace),
             error_count: trace.error_count,
             bytes: u64::from(trace.bytes),
             duration_ns: trace
                 .end_max_unix_ns
                 .saturating_sub(trace.start_min_unix_ns),
             has_root: trace.has_root,
-            settled: settled.reason(),
+            settled: reason(trace),
             randomness,
             threshold_in: policy::facts::threshold_in(extras),
             extras,
@@ -115,7 +136,7 @@ impl Shard {
 
     /// Makes a decision bind: counted, remembered, and handed to the epoch if the trace is kept.
     fn bind(&mut self, settled: SettledTrace, verdict: Verdict, now: ShardTime) {
-        let reason = settled.reason();
+        let reason = reason(&settled.trace);
         self.count_edges(&settled);
         let SettledTrace {
             trace,

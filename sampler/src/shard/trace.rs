@@ -216,19 +216,23 @@ impl Refs {
 
     /// The references of a trace, in the order in which its spans came.
     pub(super) fn of(&self, trace: &OpenTrace) -> impl Iterator<Item = (SpanRef, Identity)> {
+        self.packed(trace)
+            .map(|packed| (self.unpack(packed), packed.identity))
+    }
+
+    /// What makes its spans equal or not, in the same order.
+    pub(super) fn identities(&self, trace: &OpenTrace) -> impl Iterator<Item = Identity> {
+        self.packed(trace).map(|packed| packed.identity)
+    }
+
+    fn packed(&self, trace: &OpenTrace) -> impl Iterator<Item = PackedRef> {
         let mut chunk = trace.tail;
         (0..trace.n_spans as usize).map(move |n| {
             if n % CHUNK == 0 {
                 chunk = self.chunks.get(chunk).next;
             }
-            let packed = self
-                .chunks
-                .get(chunk)
-                .refs
-                .get(n % CHUNK)
-                .copied()
-                .unwrap_or_default();
-            (self.unpack(packed), packed.identity)
+            let refs = &self.chunks.get(chunk).refs;
+            refs.get(n % CHUNK).copied().unwrap_or_default()
         })
     }
 
@@ -289,11 +293,8 @@ impl Refs {
 const VARIANTS_MAX: usize = 8;
 
 /// Which spans stay: those that are not equal to an earlier one. None if all do.
-pub(super) fn distinct(spans: &[(SpanRef, Identity)]) -> Option<Vec<bool>> {
-    let mut order: Vec<(Identity, u32)> = (0u32..)
-        .zip(spans.iter())
-        .map(|(n, (_, identity))| (*identity, n))
-        .collect();
+pub(super) fn distinct(identities: impl Iterator<Item = Identity>) -> Option<Vec<bool>> {
+    let mut order: Vec<(Identity, u32)> = identities.zip(0u32..).collect();
     order.sort_unstable();
     if order
         .windows(2)
@@ -301,7 +302,7 @@ pub(super) fn distinct(spans: &[(SpanRef, Identity)]) -> Option<Vec<bool>> {
     {
         return None;
     }
-    let mut keep = vec![false; spans.len()];
+    let mut keep = vec![false; order.len()];
     for same_id in order.chunk_by(|a, b| a.0.id_tag == b.0.id_tag) {
         let mut firsts: Vec<u32> = same_id
             .chunk_by(|a, b| a.0 == b.0)
@@ -327,7 +328,8 @@ pub(super) fn retain<T>(things: &mut Vec<T>, stays: &[bool]) -> u32 {
 
 /// Drops spans that are equal to an earlier one, in place. Returns how many.
 pub(super) fn collapse(spans: &mut Vec<(SpanRef, Identity)>) -> u32 {
-    distinct(spans).map_or(0, |stays| retain(spans, &stays))
+    let stays = distinct(spans.iter().map(|(_, identity)| *identity));
+    stays.map_or(0, |stays| retain(spans, &stays))
 }
 
 #[cfg(test)]
