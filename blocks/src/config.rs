@@ -16,7 +16,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            catalog_cache_bytes_max: 16 << 20,
+            catalog_cache_bytes_max: 8 << 20,
             disk_reserve: 16 << 20,
         }
     }

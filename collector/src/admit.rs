@@ -20,7 +20,7 @@ pub(crate) use quota::Quotas;
 /// Longest wait for a turn. A refusal costs both sides more than such a wait: most of a body has come by then, and comes again.
 const TURN_WAIT: Duration = Duration::from_millis(500);
 /// What requests that have their turn may come to together once inflated, in percent of the memory: to be made records they take more than that.
-const TURNS_PERCENT: u64 = 30;
+const TURNS_PERCENT: u64 = 40;
 /// The part of all turns that one request takes at most, so that a large one does not wait until no other is under way.
 const TURN_PARTS_MIN: u64 = 4;
 

@@ -93,7 +93,7 @@ impl Fold<'_> {
     pub fn known_window(&mut self, series: SeriesId, window: Window) {
         if self.admit(window.end_unix_ms) {
             self.totals.stored += 1;
-            self.head.push_window(series, window);
+            self.head.push_window(series, &window);
         }
     }
 
@@ -172,7 +172,7 @@ impl Fold<'_> {
             None => self.overflow_series(labels)?,
         };
         self.totals.stored += 1;
-        self.head.push_window(series, window);
+        self.head.push_window(series, &window);
         Some(series)
     }
 

@@ -3,6 +3,7 @@
 //! Points of all series lie in pages of one list, so that a sample costs 17 B where series are long, and no allocation of its own.
 //! Nothing here reads a clock, and no answer depends on a hash map's order.
 
+mod packed;
 mod pages;
 mod rows;
 
@@ -16,13 +17,14 @@ use telemetry::wire::RunHash;
 use crate::histogram::Histogram;
 use crate::row::{Exemplar, Metadata};
 use crate::series::{Asked, Kind, SeriesId, SeriesTable};
-use crate::{Matcher, Value, Window};
+use crate::{Matcher, Window};
 
+use packed::Packed;
 use pages::Pages;
 
-/// What room for points counts in the memory formula, in bytes; a histogram counts itself and its buckets as well.
+/// What room for points counts in the memory formula, in bytes; a histogram counts itself and its buckets as well, in a window as they are packed.
 const SAMPLE_BYTES: u64 = 16;
-const WINDOW_BYTES: u64 = 40;
+const WINDOW_BYTES: u64 = size_of::<Packed>() as u64;
 pub const HISTOGRAM_BYTES: u64 = 160;
 pub const BUCKET_BYTES: u64 = 8;
 pub const EXEMPLAR_BYTES: u64 = 96;
@@ -73,7 +75,7 @@ pub struct TenantHead {
     series: SeriesTable,
     floats: Pages<(i64, f64)>,
     histograms: Pages<(i64, Arc<Histogram>)>,
-    windows: Pages<Window>,
+    windows: Pages<Packed>,
     exemplars: Vec<Exemplar<SeriesId>>,
     metadata: BTreeMap<String, Metadata>,
     /// What was said of metrics, by its bytes.
@@ -217,12 +219,18 @@ impl TenantHead {
         self.bytes += self.histograms.push(last, (unix_ms, value));
     }
 
-    pub fn push_window(&mut self, id: SeriesId, window: Window) {
-        if let Value::Histogram(histogram) = &window.value {
-            self.bytes += histogram_bytes(histogram);
-        }
+    /// A window of the same span of time as the one before it is added to that: under load a span of time comes in many records.
+    pub fn push_window(&mut self, id: SeriesId, window: &Window) {
         let last = &mut self.series.last_mut(id).window;
-        self.bytes += self.windows.push(last, window);
+        if let Some(newest) = self.windows.newest_mut(*last) {
+            let bytes_before = newest.bytes();
+            if newest.add(window) {
+                self.bytes = self.bytes - bytes_before + newest.bytes();
+                return;
+            }
+        }
+        let packed = Packed::new(window);
+        self.bytes += packed.bytes() + self.windows.push(last, packed);
     }
 
     /// False if there are too many already.
@@ -301,6 +309,7 @@ impl TenantHead {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Value;
 
     const CAPS: Caps = Caps {
         series_max: 3,
@@ -330,7 +339,7 @@ mod tests {
         assert_eq!(head.row(id, 10, 20).floats, [(20, 2.0)]);
         let windows = head.series_of(&labels, Kind::Windows, CAPS).expect("room");
         for (start, end, value) in [(10, 20, 1.0), (0, 10, 2.0), (10, 20, 4.0)] {
-            head.push_window(windows, window(start, end, value));
+            head.push_window(windows, &window(start, end, value));
         }
         let row = head.row(windows, 0, 99);
         assert_eq!(row.windows, [window(0, 10, 2.0), window(10, 20, 5.0)]);

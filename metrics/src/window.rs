@@ -16,7 +16,7 @@ pub fn collapse(windows: &mut Vec<Window>) {
 }
 
 /// Adds `other`; false if they are of different kinds.
-fn add(to: &mut Value, other: &Value) -> bool {
+pub(crate) fn add(to: &mut Value, other: &Value) -> bool {
     match (to, other) {
         (Value::Float(to), Value::Float(other)) => {
             *to += other;

@@ -68,6 +68,13 @@ impl<T: Clone> Pages<T> {
         PAGE_BYTES + self.point_bytes * u64::from(room)
     }
 
+    /// The newest point of the series whose newest page is `last`.
+    pub(super) fn newest_mut(&mut self, last: u32) -> Option<&mut T> {
+        let page = self.pages.get(last as usize)?;
+        let behind = page.begin as usize + usize::from(page.len);
+        self.points.get_mut(behind.checked_sub(1)?)
+    }
+
     /// The points of the series whose newest page is `last`, in order of records.
     pub(super) fn of(&self, last: u32) -> impl Iterator<Item = &T> {
         let page = |number: u32| self.pages.get(number as usize);

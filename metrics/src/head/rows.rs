@@ -1,6 +1,7 @@
 //! Points of a head by series. In: a series, or all of them. Out: rows, whose points ascend in time, of equal times the newest record's.
 
 use super::TenantHead;
+use super::packed::Packed;
 use crate::row::{Row, newest_of_each_time};
 use crate::series::SeriesId;
 use crate::window::collapse;
@@ -19,8 +20,8 @@ impl TenantHead {
             floats: floats.filter(|(at, _)| inside(*at)).copied().collect(),
             histograms: histograms.filter(|(at, _)| inside(*at)).cloned().collect(),
             windows: windows
-                .filter(|window| inside(window.end_unix_ms))
-                .cloned()
+                .filter(|window| inside(window.end_unix_ms()))
+                .map(Packed::window)
                 .collect(),
         };
         newest_of_each_time(&mut row.floats);

@@ -1,4 +1,4 @@
-//! Where the spans of one trace are while it waits to be decided, or to be written: 16 B a span.
+//! Where the spans of one trace are while it waits to be written: five numbers each, in as many bytes as the trace's largest of its kind needs, about 11 B a span.
 
 use bus::Offset;
 use telemetry::wire::SpanPlace;
@@ -7,123 +7,132 @@ use super::trace::SpanRef;
 
 /// Spans of one trace, in the order in which they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpanRefs(Form);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Form {
-    /// Of each, 40 bits of how far its record lies behind the first, then 22 bits of each number of its place.
-    Packed { first: Offset, spans: Box<[u128]> },
-    /// Records that are larger or lie further apart than these bits can say; none that the log takes today.
-    Plain(Box<[SpanRef]>),
+pub struct SpanRefs {
+    /// The first record that has one of them.
+    first: Offset,
+    /// Bytes of each number, in order. The length has one at least, so that the bytes tell how many spans there are.
+    widths: [u8; NUMBERS],
+    numbers: Box<[u8]>,
 }
 
-const PLACE_BITS: u32 = 22;
-const DISTANCE_BITS: u32 = 40;
-const _: () = assert!(4 * PLACE_BITS + DISTANCE_BITS == u128::BITS);
+/// How far its record lies behind the first, and the four of its place.
+const NUMBERS: usize = 5;
 
 impl SpanRefs {
     pub fn new(spans: impl ExactSizeIterator<Item = SpanRef> + Clone) -> Self {
         let first = spans.clone().map(|span| span.offset).min();
         let first = first.unwrap_or(Offset(0));
-        let mut packed = Vec::with_capacity(spans.len());
+        let mut bits = [0, 0, 0, 0, 1];
         for span in spans.clone() {
-            let Some(span) = pack(first, span) else {
-                return Self(Form::Plain(spans.collect()));
-            };
-            packed.push(span);
+            let all = bits.iter_mut().zip(numbers(first, span));
+            all.for_each(|(bits, number)| *bits |= number);
         }
-        let spans = packed.into();
-        Self(Form::Packed { first, spans })
+        let widths = bits.map(|bits: u64| (u64::BITS - bits.leading_zeros()).div_ceil(8) as u8);
+        let mut packed = Vec::with_capacity(spans.len() * stride(widths));
+        for span in spans {
+            for (number, width) in numbers(first, span).into_iter().zip(widths) {
+                packed.extend(number.to_le_bytes().into_iter().take(width.into()));
+            }
+        }
+        Self {
+            first,
+            widths,
+            numbers: packed.into(),
+        }
     }
 
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Form::Packed { spans, .. } => spans.len(),
-            Form::Plain(spans) => spans.len(),
-        }
+        self.numbers.len() / stride(self.widths)
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.numbers.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = SpanRef> {
-        let (first, packed, plain) = match &self.0 {
-            Form::Packed { first, spans } => (*first, &**spans, &[][..]),
-            Form::Plain(spans) => (Offset(0), &[][..], &**spans),
-        };
-        let packed = packed.iter().map(move |span| unpack(first, *span));
-        packed.chain(plain.iter().copied())
+        let spans = self.numbers.chunks_exact(stride(self.widths));
+        spans.map(|packed| {
+            let mut packed = packed.iter();
+            let numbers = self.widths.map(|width| {
+                let bytes = packed.by_ref().take(width.into()).zip(0..);
+                bytes.fold(0, |number, (byte, nth)| {
+                    number | u64::from(*byte) << (8 * nth)
+                })
+            });
+            self.span(numbers)
+        })
+    }
+
+    fn span(&self, [distance, resource_spans, scope_spans, start, len]: [u64; NUMBERS]) -> SpanRef {
+        SpanRef {
+            offset: Offset(self.first.0 + distance),
+            place: SpanPlace {
+                resource_spans_start: resource_spans as u32,
+                scope_spans_start: scope_spans as u32,
+                start: start as u32,
+                len: len as u32,
+            },
+        }
     }
 }
 
-/// None if a number needs more bits.
-fn pack(first: Offset, span: SpanRef) -> Option<u128> {
+fn numbers(first: Offset, span: SpanRef) -> [u64; NUMBERS] {
     let place = span.place;
-    let distance = span.offset.0.checked_sub(first.0)?;
-    let numbers = [
-        place.resource_spans_start,
-        place.scope_spans_start,
-        place.start,
-        place.len,
-    ];
-    let fits = distance < 1 << DISTANCE_BITS && numbers.iter().all(|n| *n < 1 << PLACE_BITS);
-    let add = |packed: u128, n: u32| packed << PLACE_BITS | u128::from(n);
-    fits.then(|| numbers.into_iter().fold(u128::from(distance), add))
+    [
+        span.offset.0 - first.0,
+        place.resource_spans_start.into(),
+        place.scope_spans_start.into(),
+        place.start.into(),
+        place.len.into(),
+    ]
 }
 
-fn unpack(first: Offset, span: u128) -> SpanRef {
-    let number = |n: u32| (span >> (n * PLACE_BITS)) as u32 & ((1 << PLACE_BITS) - 1);
-    SpanRef {
-        offset: Offset(first.0 + (span >> (4 * PLACE_BITS)) as u64),
-        place: SpanPlace {
-            resource_spans_start: number(3),
-            scope_spans_start: number(2),
-            start: number(1),
-            len: number(0),
-        },
-    }
+/// Bytes of a span.
+fn stride(widths: [u8; NUMBERS]) -> usize {
+    widths.into_iter().map(usize::from).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[track_caller]
-    fn check(spans: &[(u64, [u32; 4])], is_packed: bool) {
-        let span = |(offset, [resource, scope, start, len]): (u64, [u32; 4])| SpanRef {
-            offset: Offset(offset),
-            place: SpanPlace {
-                resource_spans_start: resource,
-                scope_spans_start: scope,
-                start,
-                len,
-            },
-        };
-        let spans: Vec<SpanRef> = spans.iter().copied().map(span).collect();
-        let refs = SpanRefs::new(spans.iter().copied());
-        assert_eq!(matches!(refs.0, Form::Packed { .. }), is_packed);
-        assert_eq!(refs.iter().collect::<Vec<_>>(), spans);
-        assert_eq!(
-            (refs.len(), refs.is_empty()),
-            (spans.len(), spans.is_empty())
-        );
+    prop_compose! {
+        fn refs()(offset: u64, offset_shift in 0..64u32, numbers: [u32; 4], shift in 0..32u32) -> SpanRef {
+            let [resource_spans_start, scope_spans_start, start, len] = numbers.map(|n| n >> shift);
+            SpanRef {
+                offset: Offset(offset >> offset_shift),
+                place: SpanPlace { resource_spans_start, scope_spans_start, start, len },
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn places_of_any_size_come_back_in_order(spans in prop::collection::vec(refs(), 0..20)) {
+            let packed = SpanRefs::new(spans.iter().copied());
+            prop_assert_eq!(packed.iter().collect::<Vec<_>>(), spans.clone());
+            prop_assert_eq!((packed.len(), packed.is_empty()), (spans.len(), spans.is_empty()));
+        }
     }
 
     #[test]
-    fn places_come_back_and_those_that_need_more_bits_are_held_as_they_are() {
-        const PLACE_MAX: u32 = (1 << PLACE_BITS) - 1;
-        const FAR: u64 = u64::MAX - (1 << DISTANCE_BITS);
-        check(&[], true);
-        check(&[(7, [1, 2, 3, 4]), (5, [4, 3, 2, 1])], true);
-        check(&[(FAR + 1, [PLACE_MAX; 4]), (u64::MAX, [0; 4])], true);
-        check(&[(FAR, [0; 4]), (u64::MAX, [0; 4])], false);
-        for n in 0..4 {
-            let mut numbers = [0; 4];
-            numbers[n] = PLACE_MAX + 1;
-            check(&[(1, [0; 4]), (1, numbers)], false);
-        }
+    fn a_span_takes_what_its_traces_largest_numbers_need() {
+        let span = |offset: u64, start: u32| SpanRef {
+            offset: Offset(offset),
+            place: SpanPlace {
+                resource_spans_start: 2,
+                scope_spans_start: 300,
+                start,
+                len: 505,
+            },
+        };
+        let spans = [span(1 << 40, 70_000), span((1 << 40) + 260_000, 400)];
+        let packed = SpanRefs::new(spans.into_iter());
+        assert_eq!(packed.widths, [3, 1, 2, 3, 2]);
+        assert_eq!(packed.numbers.len(), 2 * 11);
     }
 }
