@@ -1,36 +1,37 @@
 //! Which partition of the log a trace, or a series, belongs to.
 
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::tenant::TENANT_BYTES_MAX;
 use crate::{Tenant, TraceId};
 
-/// Bytes of a tenant, a zero and a trace id.
+/// Longest key: a tenant, a zero and a trace id, in bytes.
 const KEY_BYTES_MAX: usize = TENANT_BYTES_MAX + 1 + size_of::<TraceId>();
 
 /// Partition of a trace: XXH3-64 of the tenant's bytes, a zero byte and the id's bytes, modulo `n`. It never changes for a topic,
 /// because spans of a trace that come later must find it. `n` of zero counts as one.
 #[must_use]
 pub fn partition_of(tenant: &Tenant, trace_id: TraceId, n: u32) -> u32 {
-    let tenant = tenant.as_str().bytes();
-    let key_len = tenant.len() + 1 + trace_id.0.len();
-    let mut key = [0; KEY_BYTES_MAX];
-    for (place, byte) in key.iter_mut().zip(tenant.chain([0]).chain(trace_id.0)) {
-        *place = byte;
-    }
-    let hash = xxh3_64(key.get(..key_len).unwrap_or(&key));
-    (hash % u64::from(n.max(1))) as u32
+    partition_of_key(tenant, trace_id.0, n)
 }
 
 /// Partition of what has this hash: XXH3-64 of the tenant's bytes, a zero byte and the hash's bytes (little-endian), modulo `n`. `n` of zero counts
 /// as one.
 #[must_use]
 pub fn partition_of_hash(tenant: &Tenant, hash: u64, n: u32) -> u32 {
-    let mut key = Xxh3Default::new();
-    key.update(tenant.as_str().as_bytes());
-    key.update(b"\0");
-    key.update(&hash.to_le_bytes());
-    (key.digest() % u64::from(n.max(1))) as u32
+    partition_of_key(tenant, hash.to_le_bytes(), n)
+}
+
+fn partition_of_key<const N: usize>(tenant: &Tenant, within: [u8; N], n: u32) -> u32 {
+    const { assert!(N <= size_of::<TraceId>()) }
+    let tenant = tenant.as_str().bytes();
+    let key_len = tenant.len() + 1 + N;
+    let mut key = [0; KEY_BYTES_MAX];
+    for (place, byte) in key.iter_mut().zip(tenant.chain([0]).chain(within)) {
+        *place = byte;
+    }
+    let hash = xxh3_64(key.get(..key_len).unwrap_or(&key));
+    (hash % u64::from(n.max(1))) as u32
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) struct Recent(Mutex<Queues>);
 #[derive(Debug)]
 struct Queues {
     of: BTreeMap<TopicPartition, Queue>,
-    payload_bytes_max: u64,
+    payload_bytes: u64,
     /// Address behind the newest record of all.
     end: u64,
 }
@@ -35,7 +35,6 @@ struct Queues {
 #[derive(Debug)]
 struct Queue {
     written: VecDeque<Written>,
-    payload_bytes: u64,
     /// Every record of the partition at or behind this address is in `written`.
     start: u64,
 }
@@ -44,7 +43,6 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             written: VecDeque::new(),
-            payload_bytes: 0,
             start: u64::MAX,
         }
     }
@@ -60,8 +58,8 @@ impl Recent {
             }
         }
         Self(Mutex::new(Queues {
-            payload_bytes_max: PAYLOAD_BYTES_MAX / (of.len() as u64).max(1),
             of,
+            payload_bytes: 0,
             end: 0,
         }))
     }
@@ -69,7 +67,6 @@ impl Recent {
     /// Adds what was just written, in order of addresses.
     pub(crate) fn add(&self, written: Vec<Written>) {
         let mut queues = self.0.lock();
-        let payload_bytes_max = queues.payload_bytes_max;
         if queues.end == 0
             && let Some(first) = written.first()
         {
@@ -78,61 +75,64 @@ impl Recent {
         }
         for written in written {
             queues.end = written.end;
+            let n_bytes = payload_bytes(&written.record);
             if let Some(queue) = queues.of.get_mut(&written.record.of) {
-                queue.add(written, payload_bytes_max);
+                queue.written.push_back(written);
+                queues.payload_bytes += n_bytes;
             }
         }
+        while queues.payload_bytes > PAYLOAD_BYTES_MAX && queues.drop_oldest() {}
     }
 
     /// Takes what there is of a partition from `cursor` on, a window at most; nothing if not all of that is here.
     pub(crate) fn take(&self, of: TopicPartition, cursor: u64) -> Option<Step> {
-        let mut queues = self.0.lock();
-        let end = queues.end;
+        let queues = &mut *self.0.lock();
         let queue = queues.of.get_mut(&of)?;
-        (cursor >= queue.start).then(|| queue.take(cursor, end))
+        if cursor < queue.start {
+            return None;
+        }
+        let (mut records, mut n_bytes) = (Vec::new(), 0);
+        while n_bytes < WINDOW_BYTES
+            && let Some(record) = queue.pop()
+        {
+            queues.payload_bytes -= payload_bytes(&record);
+            if record.offset.0 >= cursor {
+                n_bytes += payload_bytes(&record);
+                records.push(record);
+            }
+        }
+        if queue.written.is_empty() {
+            queue.start = queue.start.max(queues.end);
+        }
+        Some(Step {
+            at_end: records.is_empty(),
+            records,
+            cursor: queue.start.max(cursor),
+        })
+    }
+}
+
+impl Queues {
+    /// Drops the oldest record of all, which is whoever's lags most. False if there is none.
+    fn drop_oldest(&mut self) -> bool {
+        let queues = self.of.values_mut();
+        let oldest = queues.min_by_key(|queue| queue.written.front().map_or(u64::MAX, |it| it.end));
+        let dropped = oldest.and_then(Queue::pop);
+        self.payload_bytes -= dropped.as_ref().map_or(0, payload_bytes);
+        dropped.is_some()
     }
 }
 
 impl Queue {
-    fn add(&mut self, written: Written, payload_bytes_max: u64) {
-        self.payload_bytes += payload_bytes(&written);
-        self.written.push_back(written);
-        while self.payload_bytes > payload_bytes_max {
-            self.pop();
-        }
-    }
-
-    fn pop(&mut self) -> Option<Written> {
+    fn pop(&mut self) -> Option<Record> {
         let written = self.written.pop_front()?;
-        self.payload_bytes -= payload_bytes(&written);
         self.start = written.end;
-        Some(written)
-    }
-
-    fn take(&mut self, cursor: u64, end: u64) -> Step {
-        let mut records = Vec::new();
-        let mut n_bytes = 0;
-        while n_bytes < WINDOW_BYTES
-            && let Some(written) = self.pop()
-        {
-            if written.record.offset.0 >= cursor {
-                n_bytes += payload_bytes(&written);
-                records.push(written.record);
-            }
-        }
-        if self.written.is_empty() {
-            self.start = self.start.max(cursor).max(end);
-        }
-        Step {
-            at_end: records.is_empty(),
-            records,
-            cursor: self.start.max(cursor),
-        }
+        Some(written.record)
     }
 }
 
-fn payload_bytes(written: &Written) -> u64 {
-    written.record.payload.len() as u64
+fn payload_bytes(record: &Record) -> u64 {
+    record.payload.len() as u64
 }
 
 #[cfg(test)]
@@ -210,12 +210,15 @@ mod tests {
 
     #[test]
     fn who_is_far_behind_reads_the_file_until_there_is_a_way_on() {
-        let recent = Recent::new(1);
-        let part = (PAYLOAD_BYTES_MAX / 2 / 3) as usize;
-        recent.add((1..6).map(|n| written(n, 0, part)).collect());
-        assert_eq!(take(&recent, 0, 2), None);
-        assert_eq!(take(&recent, 0, 3), Some((vec![3], 4)), "a window at most");
-        assert_eq!(take(&recent, 0, 4), Some((vec![4], 5)));
+        let recent = Recent::new(2);
+        let part = (PAYLOAD_BYTES_MAX / 4) as usize;
+        let all = [0, 0, 1, 0, 0, 1].into_iter();
+        recent.add((1..).zip(all).map(|(n, of)| written(n, of, part)).collect());
+        assert_eq!(take(&recent, 0, 1), None, "the oldest of all are let go");
+        let window = take(&recent, 0, 3);
+        assert_eq!(window, Some((vec![4], 5)), "a window at most");
+        assert_eq!(take(&recent, 0, 5), Some((vec![5], 7)));
+        assert_eq!(take(&recent, 1, 3), Some((vec![3], 4)));
         recent.add(vec![written(6, 0, PAYLOAD_BYTES_MAX as usize)]);
         assert_eq!(
             take(&recent, 0, 5),

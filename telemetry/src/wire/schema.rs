@@ -15,6 +15,8 @@ pub(super) struct Field {
     pub(super) number: u64,
     pub(super) kind: Kind,
     pub(super) role: Role,
+    /// Of a message: tells bodies of the usual shape, in which nothing is wrong.
+    pub(super) is_usual: Option<fn(&[u8]) -> bool>,
 }
 
 /// How a field is written in JSON and on the wire.
@@ -74,6 +76,7 @@ const fn role(name: &'static str, number: u64, kind: Kind, role: Role) -> Field 
         number,
         kind,
         role,
+        is_usual: None,
     }
 }
 

@@ -165,9 +165,11 @@ impl Check<'_> {
         idx: u32,
     ) -> Faulty<()> {
         match field.kind {
-            Kind::One(message) => self.inner(reader, key, budget, message()).at(field.name),
+            Kind::One(message) => self
+                .inner(reader, key, budget, message(), field.is_usual)
+                .at(field.name),
             Kind::Many(message) => self
-                .inner(reader, key, budget, message())
+                .inner(reader, key, budget, message(), field.is_usual)
                 .at_item(field.name, idx),
             kind => scalar(reader, key, kind).at(field.name),
         }
@@ -179,9 +181,13 @@ impl Check<'_> {
         key: u64,
         budget: u32,
         message: Message,
+        is_usual: Option<fn(&[u8]) -> bool>,
     ) -> Faulty<()> {
         is_wire(key, DELIMITED)?;
         let extent = reader.delimited()?;
+        if budget > 0 && is_usual.is_some_and(|is| is(reader.bytes_at(extent))) {
+            return Ok(());
+        }
         let (body, budget) = reader.enter(extent, budget)?;
         self.message(body, budget, message)
     }

@@ -1,6 +1,6 @@
 //! The messages of Prometheus remote write 1.0 (`prometheus.WriteRequest`). Nobody writes them as JSON: what has one wire type has one kind here.
 
-use super::{Kind, Message, Role, field, role};
+use super::{Field, Kind, Message, Role, field, role};
 
 pub(in super::super) static WRITE_REQUEST: Message = &[
     field("timeseries", 1, Kind::Many(|| TIME_SERIES)),
@@ -9,7 +9,10 @@ pub(in super::super) static WRITE_REQUEST: Message = &[
 
 static TIME_SERIES: Message = &[
     role("labels", 1, Kind::Many(|| LABEL), Role::SeriesLabels),
-    field("samples", 2, Kind::Many(|| SAMPLE)),
+    Field {
+        is_usual: Some(is_usual_sample),
+        ..field("samples", 2, Kind::Many(|| SAMPLE))
+    },
     field("exemplars", 3, Kind::Many(|| EXEMPLAR)),
     field("histograms", 4, Kind::Many(|| HISTOGRAM)),
 ];
@@ -58,3 +61,47 @@ static METRIC_METADATA: Message = &[
     field("help", 4, Kind::Text),
     field("unit", 5, Kind::Text),
 ];
+
+/// A value unless it is 0, then a time, as every sender writes it.
+fn is_usual_sample(body: &[u8]) -> bool {
+    let time = match body {
+        [0x09, _, _, _, _, _, _, _, _, time @ ..] => time,
+        time => time,
+    };
+    match time {
+        [0x10, more @ .., last] => {
+            *last < 0x80 && more.len() <= 8 && more.iter().all(|byte| *byte >= 0x80)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_sample_is_a_value_and_a_time_and_no_more() {
+        const VALUE: &[u8] = b"\x09\0\0\0\0\0\0\xf0\x3f";
+        for (value, time, is_usual) in [
+            (VALUE, &b"\x10\x80\xe0\xb4\xd3\xbc\x31"[..], true),
+            (b"", b"\x10\x01", true),
+            (VALUE, b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\x7f", true),
+            (
+                VALUE,
+                b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+                false,
+            ), // negative: the long way
+            (VALUE, b"\x10\x80", false),
+            (VALUE, b"\x10\x01\x01", false),
+            (VALUE, b"\x10", false),
+            (VALUE, b"\x11\x01", false),
+            (VALUE, b"", false),
+            (b"", b"", false),
+            (b"\x09\0", b"\x10\x01", false),
+        ] {
+            let body = [value, time].concat();
+            assert_eq!(is_usual_sample(&body), is_usual, "{body:x?}");
+        }
+    }
+}

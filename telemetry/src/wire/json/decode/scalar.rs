@@ -68,6 +68,7 @@ pub(super) fn item(field: &Field) -> Option<Field> {
         number: field.number,
         kind,
         role: Role::Plain,
+        is_usual: None,
     })
 }
 
