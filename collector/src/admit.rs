@@ -22,7 +22,7 @@ const TURN_WAIT: Duration = Duration::from_millis(500);
 /// What requests that have their turn may come to together once inflated, in percent of the memory: to be made records they take more than that.
 const TURNS_PERCENT: u64 = 40;
 /// The part of all turns that one request takes at most, so that a large one does not wait until no other is under way.
-const TURN_PARTS_MIN: u64 = 4;
+const TURN_PARTS: u64 = 4;
 
 /// Memory of all requests under way, in bytes.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Budget {
             free: Arc::new(Semaphore::new(bytes_max as usize)),
             bytes_max,
             turns: Arc::new(Semaphore::new(turns_bytes as usize)),
-            turn_bytes_max: turns_bytes / TURN_PARTS_MIN,
+            turn_bytes_max: turns_bytes / TURN_PARTS,
         }
     }
 

@@ -28,7 +28,7 @@ use crate::route::{Destination, Routed, Workbenches};
 use crate::under_way::UnderWay;
 
 /// Protobuf above this size, in bytes once decompressed, is worked on off the async threads.
-const PROTOBUF_INLINE_MAX: u64 = 512 << 10;
+const PROTOBUF_INLINE_MAX: u64 = 1 << 20;
 /// The same for JSON, which costs some ten times as much a byte.
 const JSON_INLINE_MAX: u64 = 48 << 10;
 

@@ -269,7 +269,13 @@ mod tests {
             Chunk::Ok(Frame::data(Bytes::from_static(b"a"))),
             Chunk::Err(std::io::Error::other("reset")),
         ]));
-        let refused = read_whole(broken, Encoding::Identity, LIMITS, &mut Budget::new(100).open()).await;
+        let refused = read_whole(
+            broken,
+            Encoding::Identity,
+            LIMITS,
+            &mut Budget::new(100).open(),
+        )
+        .await;
         assert_eq!(
             refused.expect_err("broken").to_string(),
             "body: it broke off: reset"

@@ -57,69 +57,123 @@ pub struct Unpaired<'a> {
 /// Pairs the ends of one trace after the other. What it holds is space to do so.
 #[derive(Debug, Default)]
 pub struct Pairing {
-    /// Id and place of each end that calls, in order.
-    callers: Vec<(u64, usize)>,
-    /// Whether it was answered, by place in `callers`.
-    answered: Vec<bool>,
-    /// Parent, id, role and place of each end that answers, in order.
-    answers: Vec<(Option<u64>, u64, Role, usize)>,
+    /// Ends that call, each id once, in order of ids.
+    callers: Vec<Caller>,
+    /// Ends that answer and have no parent, in order of ids.
+    roots: Vec<Answer>,
+    /// Ends that answer a parent, in order of these.
+    answers: Vec<Answer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Caller {
+    id: u64,
+    /// Which of the ends it is.
+    place: u32,
+    answered: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    /// 0 if it has none.
+    parent: u64,
+    id: u64,
+    /// Which of the ends it is.
+    place: u32,
 }
 
 impl Pairing {
     /// Tells `with` what each end of a trace counts for; in an order that follows from the ends alone.
     pub fn count<'a>(&mut self, ends: &[End<'a>], mut with: impl FnMut(Counted<'a>)) {
         self.sort(ends);
-        let at = |place: usize| ends.get(place).expect("places are those of the ends");
-        for n in 0..self.answers.len() {
-            let Some(&(.., place)) = self.answers.get(n) else {
-                break;
-            };
-            let answer = at(place);
-            let caller = self.caller_of(answer, ends);
+        let callers = &mut self.callers;
+        let at = |place| end_at(ends, place);
+        let mut tell = |answer: &Answer, caller: Option<&mut Caller>| {
             let caller = caller.map(|caller| {
-                if let Some(answered) = self.answered.get_mut(caller) {
-                    *answered = true;
-                }
-                let &(_, place) = self.callers.get(caller).expect("just found");
-                at(place)
+                caller.answered = true;
+                at(caller.place)
             });
-            count_answer(answer, caller, &mut with);
+            count_answer(at(answer.place), caller, &mut with);
+        };
+        for root in firsts(&self.roots, ends) {
+            let caller = shared(callers, root, ends);
+            tell(root, caller.and_then(|caller| callers.get_mut(caller)));
         }
-        for (&(_, place), answered) in self.callers.iter().zip(&self.answered) {
-            count_caller(at(place), *answered, &mut with);
+        let mut first = 0; // of the callers that may be parents of the answers that are left
+        for answer in firsts(&self.answers, ends) {
+            while callers.get(first).is_some_and(|it| it.id < answer.parent) {
+                first += 1;
+            }
+            let parent = callers.get(first).filter(|it| it.id == answer.parent);
+            let caller = match parent {
+                Some(_) => Some(first),
+                None => shared(callers, answer, ends),
+            };
+            tell(answer, caller.and_then(|caller| callers.get_mut(caller)));
+        }
+        for caller in callers {
+            count_caller(at(caller.place), caller.answered, &mut with);
         }
     }
 
     fn sort(&mut self, ends: &[End<'_>]) {
         self.callers.clear();
+        self.roots.clear();
         self.answers.clear();
-        for (place, end) in ends.iter().enumerate() {
-            if end.role.calls() {
-                self.callers.push((end.id, place));
-            } else {
-                self.answers.push((end.parent, end.id, end.role, place));
-            }
+        for (end, place) in ends.iter().zip(0..) {
+            let id = end.id;
+            let list = match end.parent {
+                _ if end.role.calls() => {
+                    let answered = false;
+                    self.callers.push(Caller {
+                        id,
+                        place,
+                        answered,
+                    });
+                    continue;
+                }
+                Some(_) => &mut self.answers,
+                None => &mut self.roots,
+            };
+            let parent = end.parent.unwrap_or(0);
+            list.push(Answer { parent, id, place });
         }
         self.callers.sort_unstable();
-        self.callers.dedup_by_key(|(id, _)| *id);
+        self.callers.dedup_by_key(|caller| caller.id);
+        self.roots.sort_unstable();
         self.answers.sort_unstable();
-        self.answers
-            .dedup_by_key(|(parent, id, role, _)| (*parent, *id, *role));
-        self.answered.clear();
-        self.answered.resize(self.callers.len(), false);
     }
+}
 
-    /// Place in `callers` of the one that an end answers.
-    fn caller_of(&self, answer: &End<'_>, ends: &[End<'_>]) -> Option<usize> {
-        let with_id = |id: u64| self.callers.binary_search_by_key(&id, |(id, _)| *id).ok();
-        let shared = || {
-            let caller = with_id(answer.id)?;
-            let &(_, place) = self.callers.get(caller)?;
-            let is_client = ends.get(place)?.role == Role::Client;
-            (is_client && answer.role == Role::Server).then_some(caller)
+/// Of several with one parent, id and role the first.
+fn firsts<'a>(answers: &'a [Answer], ends: &'a [End<'_>]) -> impl Iterator<Item = &'a Answer> {
+    let mut last = None;
+    let (mut has_server, mut has_consumer) = (false, false);
+    answers.iter().filter(move |answer| {
+        let span = Some((answer.parent, answer.id));
+        if std::mem::replace(&mut last, span) != span {
+            (has_server, has_consumer) = (false, false);
+        }
+        let is_there = match end_at(ends, answer.place).role {
+            Role::Consumer => &mut has_consumer,
+            _ => &mut has_server,
         };
-        answer.parent.and_then(with_id).or_else(shared)
-    }
+        !std::mem::replace(is_there, true)
+    })
+}
+
+/// The client, by its place among the callers, that has the id of a server.
+fn shared(callers: &[Caller], answer: &Answer, ends: &[End<'_>]) -> Option<usize> {
+    let found = callers.binary_search_by_key(&answer.id, |caller| caller.id);
+    let caller = found.ok()?;
+    let is_client = end_at(ends, callers.get(caller)?.place).role == Role::Client;
+    let is_server = end_at(ends, answer.place).role == Role::Server;
+    (is_client && is_server).then_some(caller)
+}
+
+fn end_at<'e, 'a>(ends: &'e [End<'a>], place: u32) -> &'e End<'a> {
+    let end = ends.get(place as usize);
+    end.expect("places are those of the ends")
 }
 
 /// A server or consumer, with the end that called it if it was seen.

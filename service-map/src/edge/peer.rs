@@ -97,6 +97,9 @@ impl<'a> Found<'a> {
 
     /// Where an attribute belongs, if it matters.
     fn place(&mut self, key: &[u8]) -> Option<&mut Value<'a>> {
+        if !key::may_matter(key) {
+            return None;
+        }
         let [namespace, name, old_system, system] = &mut self.database;
         let [template, destination, old_destination] = &mut self.queue;
         let place = match key {

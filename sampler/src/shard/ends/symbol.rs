@@ -1,13 +1,13 @@
 //! What many ends of calls say alike, each once, for as long as an open end says it.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use service_map::edge::{PeerKind, Role};
 
 /// What an end says beside its ids and times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Said<'a> {
     pub(super) service: &'a str,
     pub(super) role: Role,
@@ -16,6 +16,21 @@ pub(super) struct Said<'a> {
     pub(super) is_root: bool,
     pub(super) weight_bits: u64,
     pub(super) window_ms: i64,
+}
+
+/// What is small in one number: hashing costs by the piece.
+impl Hash for Said<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let kind = self.peer.map_or(0, |(kind, _)| 1 + kind as u64);
+        let small = self.role as u64
+            | kind << 2
+            | u64::from(self.failed) << 4
+            | u64::from(self.is_root) << 5;
+        state.write_u64(small ^ (self.window_ms as u64) << 6);
+        state.write_u64(self.weight_bits);
+        state.write(self.service.as_bytes());
+        state.write(self.peer.map_or(&[], |(_, name)| name.as_bytes()));
+    }
 }
 
 /// The same, kept. Its number is given out again once no end has it.

@@ -1,13 +1,13 @@
 //! Series of a request by partition: ranges copied into a `WriteRequest` each.
 
 use super::super::super::proto::{delimited_len, put_delimited};
-use super::WriteView;
+use super::{Item, WriteView};
 
 /// Regroups requests by partition, one at a time. Its vectors are used again.
 #[derive(Debug, Default)]
 pub struct WriteRegroup {
-    /// Partition and index of each series and metadata.
-    order: Vec<(u32, u32)>,
+    /// Partition, in the high half, and index of each series and metadata.
+    order: Vec<u64>,
     out: Vec<u8>,
 }
 
@@ -27,14 +27,15 @@ impl WriteRegroup {
         mut emit: impl FnMut(u32, u32, &[u8]),
     ) {
         self.order.clear();
-        let items = view.items.iter().zip(0..);
-        self.order
-            .extend(items.map(|(item, idx)| (partition_of(item.identity), idx)));
+        let items = view.items.iter().zip(0_u64..);
+        let place = |(item, idx): (&Item, u64)| u64::from(partition_of(item.identity)) << 32 | idx;
+        self.order.extend(items.map(place));
         self.order.sort_unstable();
         self.out.clear();
         let (mut last, mut n_points) = (0, 0);
-        for &(partition, idx) in &self.order {
-            let Some(item) = view.items.get(idx as usize) else {
+        for place in &self.order {
+            let partition = (place >> 32) as u32;
+            let Some(item) = view.items.get(*place as u32 as usize) else {
                 continue;
             };
             let len = delimited_len(item.extent.len() as usize);
