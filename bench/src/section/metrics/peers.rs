@@ -30,6 +30,14 @@ const CONNECTIONS: usize = 4;
 const IN_STEP: u64 = 180;
 const ROUNDS_MAX: usize = 5;
 
+/// Many series for 5 minutes, for what each holds: the process itself is a small part of it.
+const MANY: Fleet = Fleet {
+    seed: 8,
+    n_hosts: 1_250,
+    host_series: 80,
+};
+const MANY_SCRAPES: u64 = 30;
+
 /// What a server did in one round.
 struct Measured {
     cpu_us: f64,
@@ -37,6 +45,8 @@ struct Measured {
     bytes: f64,
     /// Resident after the last sample, all of the process (KiB a series).
     memory_kib: f64,
+    /// The same of a process that had [`MANY`] series for 5 minutes.
+    many_kib: f64,
     /// p50 of each question (ms); None if it was refused.
     answered_ms: Vec<Option<f64>>,
     /// The values of the question that answers are compared by.
@@ -65,12 +75,28 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     print(&kinds, &rounds, n_scrapes)
 }
 
+/// What a series holds among many, in KiB.
+fn many_kib(kind: &Kind) -> anyhow::Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let side = Side::start(kind, folder.path())?;
+    let end_unix_ms = Clock::host().wall().unix_ms;
+    let begin_unix_ms = end_unix_ms - MANY_SCRAPES as i64 * STEP_MS;
+    fill(&side, bodies(MANY), begin_unix_ms, MANY_SCRAPES)?;
+    idle(side.process())?;
+    let resident = side.process().memory()?.resident_bytes;
+    Ok(resident as f64 / 1_024.0 / (MANY.n_hosts * MANY.host_series) as f64)
+}
+
 fn measure(kind: &Kind, n_scrapes: u64) -> anyhow::Result<Measured> {
+    let many_kib = many_kib(kind)?;
     let folder = tempfile::tempdir()?;
     let side = Side::start(kind, folder.path())?;
     let end_unix_ms = Clock::host().wall().unix_ms;
     let before = side.process().cpu()?;
-    let n_samples = fill(&side, end_unix_ms - n_scrapes as i64 * STEP_MS, n_scrapes)?;
+    let mut all = bodies(FLEET);
+    all.push(RemoteWrite::new(&classics(HISTOGRAM_SERIES), u64::MAX));
+    let begin_unix_ms = end_unix_ms - n_scrapes as i64 * STEP_MS;
+    let n_samples = fill(&side, all, begin_unix_ms, n_scrapes)?;
     idle(side.process())?;
     let cpu = side.process().cpu()? - before;
     let memory = side.process().memory()?.resident_bytes;
@@ -82,19 +108,28 @@ fn measure(kind: &Kind, n_scrapes: u64) -> anyhow::Result<Measured> {
     Ok(Measured {
         cpu_us: cpu.as_secs_f64() * 1e6 / n_samples as f64,
         memory_kib: memory as f64 / 1_024.0 / n_series as f64,
+        many_kib,
         values: asked::compared(side.process(), end_unix_ms)?,
         answered_ms,
         bytes: side.bytes_a_sample(n_samples)?,
     })
 }
 
+/// The requests of a scrape of all hosts.
+fn bodies(fleet: Fleet) -> Vec<RemoteWrite> {
+    let hosts = requests(fleet).into_iter();
+    hosts
+        .map(|hosts| RemoteWrite::new(&fleet.lines(hosts.clone()), hosts.start as u64))
+        .collect()
+}
+
 /// Sends all scrapes, over connections that stay about in step.
-fn fill(side: &Side, begin_unix_ms: i64, n_scrapes: u64) -> anyhow::Result<u64> {
-    let hosts = requests(FLEET).into_iter();
-    let mut bodies: Vec<_> = hosts
-        .map(|hosts| RemoteWrite::new(&FLEET.lines(hosts.clone()), hosts.start as u64))
-        .collect();
-    bodies.push(RemoteWrite::new(&classics(HISTOGRAM_SERIES), u64::MAX));
+fn fill(
+    side: &Side,
+    bodies: Vec<RemoteWrite>,
+    begin_unix_ms: i64,
+    n_scrapes: u64,
+) -> anyhow::Result<u64> {
     let barrier = Barrier::new(CONNECTIONS);
     let mut shares: Vec<Vec<_>> = (0..CONNECTIONS).map(|_| Vec::new()).collect();
     for (nth, body) in bodies.into_iter().enumerate() {
@@ -137,7 +172,7 @@ fn send(
 }
 
 fn print(kinds: &[Kind], rounds: &[Vec<Measured>], n_scrapes: u64) -> anyhow::Result<()> {
-    let mut headings = vec!["", "CPU µs/sample", "B/sample", "KiB/series"];
+    let mut headings = vec!["", "CPU µs/sample", "B/sample", "KiB/series", "of 100,000"];
     headings.extend(QUESTIONS.iter().map(|question| question.told));
     headings.push("answers differ by");
     let n_series = FLEET.n_hosts * FLEET.host_series + HISTOGRAM_SERIES;
@@ -155,7 +190,7 @@ fn print(kinds: &[Kind], rounds: &[Vec<Measured>], n_scrapes: u64) -> anyhow::Re
     }
     table.note("CPU: all threads of the server until it is idle; ours is durable before each answer, the peers' are not");
     table.note("B/sample: blocks of ours as first sealed, index included, without its log; the peers' files after a merge or as a block, without a log");
-    table.note("KiB/series: resident memory of the whole process after the last sample");
+    table.note("KiB/series: resident memory of the whole process after the last sample; then the same of another process with 100,000 series for 5 minutes, as long as a head of ours lasts");
     table.note("answers: the sum of rates over an hour, median relative difference of its steps to ours; Prometheus 2 counts the sample at a window's begin, 3 and we do not; VictoriaMetrics does not extrapolate");
     table.print()?;
     Ok(())
@@ -175,6 +210,10 @@ fn cells(kind: &Kind, of_kind: &[Measured], ours: &[Measured]) -> Vec<String> {
         format!(
             "{:.1}",
             median(of_kind, |round| Some(round.memory_kib)).unwrap_or(f64::NAN)
+        ),
+        format!(
+            "{:.2}",
+            median(of_kind, |round| Some(round.many_kib)).unwrap_or(f64::NAN)
         ),
     ];
     for nth in 0..QUESTIONS.len() {
@@ -202,6 +241,7 @@ fn ratios(kind: &Kind, of_kind: &[Measured], ours: &[Measured]) -> Vec<String> {
         ratio(&|round| Some(round.cpu_us)),
         ratio(&|round| Some(round.bytes)),
         ratio(&|round| Some(round.memory_kib)),
+        ratio(&|round| Some(round.many_kib)),
     ];
     cells.extend((0..QUESTIONS.len()).map(|nth| ratio(&|round| round.answered_ms[nth])));
     cells
