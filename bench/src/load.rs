@@ -3,6 +3,7 @@
 //! In: a [`Plan`] as arguments. Out: one line with what became of every span ([`Outcome`]). It never measures the server.
 
 mod client;
+mod encoding;
 mod outcome;
 mod replay;
 
@@ -16,6 +17,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use tokio::task::JoinSet;
 
+pub use encoding::Encoding;
 pub use outcome::Outcome;
 
 use crate::corpus::{Corpus, Spec};
@@ -36,9 +38,9 @@ pub struct Plan {
     pub target: SocketAddr,
     #[arg(long, value_enum, default_value = "grpc")]
     pub protocol: Protocol,
-    /// Bodies are compressed.
-    #[arg(long)]
-    pub gzip: bool,
+    /// How bodies are compressed.
+    #[arg(long, value_enum, default_value = "identity")]
+    pub encoding: Encoding,
     /// Spans in a request.
     #[arg(long, default_value_t = 512)]
     pub request_spans: usize,
@@ -79,7 +81,7 @@ impl Plan {
         Self {
             target,
             protocol,
-            gzip: false,
+            encoding: Encoding::Identity,
             request_spans: 512,
             seed: 7,
             corpus_spans: 100_000,
@@ -113,6 +115,7 @@ impl Plan {
             "load".to_owned(),
             format!("--target={}", self.target),
             format!("--protocol={protocol}"),
+            format!("--encoding={}", self.encoding.argument()),
             format!("--request-spans={}", self.request_spans),
             format!("--seed={}", self.seed),
             format!("--corpus-spans={}", self.corpus_spans),
@@ -123,11 +126,7 @@ impl Plan {
             format!("--streams={}", self.streams),
             format!("--rate={}", self.rate),
         ];
-        for (set, flag) in [
-            (self.gzip, "--gzip"),
-            (self.renew, "--renew"),
-            (self.retry, "--retry"),
-        ] {
+        for (set, flag) in [(self.renew, "--renew"), (self.retry, "--retry")] {
             if set {
                 arguments.push(flag.to_owned());
             }

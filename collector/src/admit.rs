@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Overload, Refusal};
 
@@ -52,6 +52,7 @@ impl Budget {
             budget: self.clone(),
             held: None,
             turn: None,
+            answer_by: None,
         }
     }
 
@@ -68,6 +69,7 @@ pub(crate) struct Reserved {
     budget: Budget,
     held: Option<OwnedSemaphorePermit>,
     turn: Option<OwnedSemaphorePermit>,
+    answer_by: Option<Instant>,
 }
 
 impl Reserved {
@@ -75,6 +77,11 @@ impl Reserved {
         self.held
             .as_ref()
             .map_or(0, |held| held.num_permits() as u64)
+    }
+
+    /// The same of a caller that wants its answer by a time: it does not wait for its turn beyond that.
+    pub(crate) fn answered_by(self, answer_by: Option<Instant>) -> Self {
+        Self { answer_by, ..self }
     }
 
     /// Waits for a turn, which lasts as long as the reservation, and reserves the `announced` bytes of a body, which are expected to come to `inflated`.
@@ -86,7 +93,9 @@ impl Reserved {
         let n_permits = inflated.min(self.budget.turn_bytes_max);
         let turns = Arc::clone(&self.budget.turns);
         let turn = turns.acquire_many_owned(u32::try_from(n_permits).unwrap_or(u32::MAX));
-        self.turn = match timeout(TURN_WAIT, turn).await {
+        let longest = Instant::now() + TURN_WAIT;
+        let by = self.answer_by.map_or(longest, |by| by.min(longest));
+        self.turn = match timeout_at(by, turn).await {
             Ok(turn) => turn.ok(),
             Err(_late) => {
                 let wanted = inflated;
@@ -210,6 +219,13 @@ mod tests {
                 wanted: 1,
                 max: 1_000
             })
+        );
+        let begun = Instant::now();
+        let mut hasty = budget.open().answered_by(Some(begun + TURN_WAIT / 10));
+        assert!(hasty.begin(1, 1).await.is_err());
+        assert!(
+            begun.elapsed() < TURN_WAIT / 5,
+            "no longer than it was asked to"
         );
         let ends = async {
             tokio::time::sleep(TURN_WAIT / 2).await;

@@ -168,7 +168,8 @@ async fn read<L: Log>(
     let (head, body) = request.into_parts();
     check_format(&head.headers)?;
     let encoding = encoding_of(&head.headers)?;
-    let mut reserved = collector.reserve();
+    let asked = asked_deadline(&head.headers, started);
+    let mut reserved = collector.reserve().answered_by(asked);
     let (is_compressed, message) =
         read_message(body, encoding, collector.body_limits(), &mut reserved).await?;
     let encoding = match (is_compressed, encoding) {
@@ -190,7 +191,7 @@ async fn read<L: Log>(
         body: message,
         reserved,
         is_historic: false,
-        answer_by: collector.answer_by(asked_deadline(&head.headers, started)),
+        answer_by: collector.answer_by(asked),
     })
 }
 

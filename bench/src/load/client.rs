@@ -165,8 +165,8 @@ impl Worker {
         let mut request = Request::post("/v1/traces")
             .header("host", self.plan.target.to_string())
             .header("content-type", "application/x-protobuf");
-        if self.plan.gzip {
-            request = request.header("content-encoding", "gzip");
+        if let Some(name) = self.plan.encoding.named() {
+            request = request.header("content-encoding", name);
         }
         let request = request.body(Full::new(body))?;
         let Some(Sender::Http1(sender)) = &mut self.sender else {
@@ -187,10 +187,11 @@ impl Worker {
         let mut request = Request::post(uri)
             .header("content-type", "application/grpc")
             .header("te", "trailers");
-        if self.plan.gzip {
-            request = request.header("grpc-encoding", "gzip");
+        let encoding = self.plan.encoding.named();
+        if let Some(name) = encoding {
+            request = request.header("grpc-encoding", name);
         }
-        let request = request.body(Full::new(framed(&body, self.plan.gzip)))?;
+        let request = request.body(Full::new(framed(&body, encoding.is_some())))?;
         let Some(Sender::Http2(sender)) = &mut self.sender else {
             anyhow::bail!("no HTTP/2 connection")
         };

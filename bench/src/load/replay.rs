@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use libdeflater::{CompressionLvl, Compressor};
 use parking_lot::Mutex;
 
 use super::Plan;
+use super::encoding::Encoder;
 use crate::corpus::{Corpus, Request};
 
 /// A request to send.
@@ -38,7 +38,7 @@ enum Source {
     /// Made as they are sent, with new ids in each round.
     Renewed {
         requests: Vec<Request>,
-        gzip: Option<Compressor>,
+        encoder: Encoder,
         next: usize,
         round: u64,
     },
@@ -47,17 +47,17 @@ enum Source {
 impl Replay {
     pub(crate) fn new(plan: &Plan) -> Self {
         let corpus = plan.corpus();
-        let mut gzip = plan.gzip.then(|| Compressor::new(level()));
+        let mut encoder = Encoder::new(plan.encoding);
         let source = if plan.renew {
             Source::Renewed {
                 requests: corpus.requests,
-                gzip,
+                encoder,
                 next: 0,
                 round: 0,
             }
         } else {
             Source::Made {
-                bodies: made(corpus, plan.distinct_spans, gzip.as_mut()),
+                bodies: made(corpus, plan.distinct_spans, &mut encoder),
                 next: 0,
             }
         };
@@ -98,13 +98,13 @@ impl Source {
             }
             Self::Renewed {
                 requests,
-                gzip,
+                encoder,
                 next,
                 round,
             } => {
                 let request = &mut requests[*next];
                 request.renew(*round);
-                let made = (request.n_spans, body(&request.bytes, gzip.as_mut()));
+                let made = (request.n_spans, encoder.body(&request.bytes));
                 *next += 1;
                 if *next == requests.len() {
                     (*next, *round) = (0, *round + 1);
@@ -115,44 +115,23 @@ impl Source {
     }
 }
 
-/// The cheapest that compresses: `fastest` of the library only stores, and nothing would be inflated.
-fn level() -> CompressionLvl {
-    CompressionLvl::new(1).expect("a level of libdeflate")
-}
-
 /// The corpus in as many rounds, each with its own ids, as make `distinct_spans`; at least one.
-fn made(
-    mut corpus: Corpus,
-    distinct_spans: u64,
-    mut gzip: Option<&mut Compressor>,
-) -> Vec<(u32, Bytes)> {
+fn made(mut corpus: Corpus, distinct_spans: u64, encoder: &mut Encoder) -> Vec<(u32, Bytes)> {
     let n_rounds = distinct_spans.div_ceil(corpus.n_spans).max(1);
     let mut bodies = Vec::new();
     for round in 0..n_rounds {
         for request in &mut corpus.requests {
             request.renew(round);
-            bodies.push((request.n_spans, body(&request.bytes, gzip.as_deref_mut())));
+            bodies.push((request.n_spans, encoder.body(&request.bytes)));
         }
     }
     bodies
 }
 
-fn body(bytes: &[u8], gzip: Option<&mut Compressor>) -> Bytes {
-    let Some(gzip) = gzip else {
-        return Bytes::copy_from_slice(bytes);
-    };
-    let mut out = vec![0; gzip.gzip_compress_bound(bytes.len())];
-    let n_bytes = gzip
-        .gzip_compress(bytes, &mut out)
-        .expect("the buffer is as large as the bound says");
-    out.truncate(n_bytes);
-    out.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Protocol;
+    use crate::load::{Encoding, Protocol};
 
     fn plan() -> Plan {
         let target = "127.0.0.1:1".parse().expect("an address");
@@ -206,10 +185,10 @@ mod tests {
     }
 
     #[test]
-    fn gzip_bodies_are_less_than_a_quarter_of_the_plain_ones() {
-        let n_bytes = |gzip: bool| -> usize {
+    fn compressed_bodies_are_less_than_a_quarter_of_the_plain_ones() {
+        let n_bytes = |encoding: Encoding| -> usize {
             let replay = Replay::new(&Plan {
-                gzip,
+                encoding,
                 request_spans: 512,
                 ..plan()
             });
@@ -217,7 +196,13 @@ mod tests {
                 .map(|body| body.bytes.len())
                 .sum()
         };
-        let (plain, gzip) = (n_bytes(false), n_bytes(true));
-        assert!(gzip * 4 < plain, "{gzip} bytes with gzip, {plain} without");
+        let plain = n_bytes(Encoding::Identity);
+        for encoding in [Encoding::Gzip, Encoding::Zstd] {
+            let compressed = n_bytes(encoding);
+            assert!(
+                compressed * 4 < plain,
+                "{compressed} bytes of {plain} with {encoding:?}"
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::ensure;
 
 use super::Settings;
 use crate::cost::{Samples, process_cpu};
-use crate::load::{Generator, Plan, Protocol};
+use crate::load::{Encoding, Generator, Plan, Protocol};
 use crate::table::Table;
 use receiver::{Kind, Receivers};
 
@@ -20,26 +20,26 @@ const CONNECTIONS: usize = 4;
 struct Way {
     kind: Kind,
     protocol: Protocol,
-    gzip: bool,
+    encoding: Encoding,
 }
 
-const fn way(kind: Kind, protocol: Protocol, gzip: bool) -> Way {
+const fn way(kind: Kind, protocol: Protocol, encoding: Encoding) -> Way {
     Way {
         kind,
         protocol,
-        gzip,
+        encoding,
     }
 }
 
 const WAYS: [Way; 8] = [
-    way(Kind::NullLog, Protocol::Grpc, false),
-    way(Kind::NullLog, Protocol::Grpc, true),
-    way(Kind::NullLog, Protocol::Http, false),
-    way(Kind::NullLog, Protocol::Http, true),
-    way(Kind::DurableLog, Protocol::Grpc, false),
-    way(Kind::DurableLog, Protocol::Grpc, true),
-    way(Kind::Tonic, Protocol::Grpc, false),
-    way(Kind::Tonic, Protocol::Grpc, true),
+    way(Kind::NullLog, Protocol::Grpc, Encoding::Identity),
+    way(Kind::NullLog, Protocol::Grpc, Encoding::Gzip),
+    way(Kind::NullLog, Protocol::Http, Encoding::Identity),
+    way(Kind::NullLog, Protocol::Http, Encoding::Gzip),
+    way(Kind::DurableLog, Protocol::Grpc, Encoding::Identity),
+    way(Kind::DurableLog, Protocol::Grpc, Encoding::Gzip),
+    way(Kind::Tonic, Protocol::Grpc, Encoding::Identity),
+    way(Kind::Tonic, Protocol::Grpc, Encoding::Gzip),
 ];
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -66,7 +66,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
 async fn measure(way: Way, request_spans: usize, n_spans: u64) -> anyhow::Result<f64> {
     let receivers = Receivers::bind(way.kind, way.protocol).await?;
     let plan = Plan {
-        gzip: way.gzip,
+        encoding: way.encoding,
         request_spans,
         spans: n_spans,
         connections: CONNECTIONS,
@@ -98,9 +98,9 @@ fn table(request_spans: usize, samples: &[Samples]) -> Table {
     for (way, of) in WAYS.iter().zip(samples) {
         let reference = WAYS
             .iter()
-            .position(|other| other.kind == Kind::Tonic && other.gzip == way.gzip)
+            .position(|other| other.kind == Kind::Tonic && other.encoding == way.encoding)
             .expect("both are there");
-        let compressed = if way.gzip { "gzip" } else { "plain" };
+        let compressed = way.encoding.named().unwrap_or("plain");
         let protocol = match way.protocol {
             Protocol::Grpc => "gRPC",
             Protocol::Http => "HTTP",

@@ -6,7 +6,7 @@ use telemetry::Clock;
 
 use super::whole::{KEEP_ALL, spans_in, wait_until_in};
 use super::{NO_SERVER, Settings, absent};
-use crate::load::{Generator, Outcome, Plan, Protocol};
+use crate::load::{Encoding, Generator, Outcome, Plan, Protocol};
 use crate::product::Product;
 use crate::table::Table;
 
@@ -28,7 +28,7 @@ struct Phase {
     streams: usize,
     /// Of what was sustained, or as fast as it answers.
     factor: Option<u64>,
-    gzip: bool,
+    encoding: Encoding,
 }
 
 const SUSTAINED: Phase = Phase {
@@ -38,7 +38,7 @@ const SUSTAINED: Phase = Phase {
     connections: 4,
     streams: 1,
     factor: None,
-    gzip: true,
+    encoding: Encoding::Gzip,
 };
 /// First many requests, then so many that their bodies alone are as large as all that requests may hold, then many bodies as large as they are without compression.
 const OVERLOADS: [Phase; 3] = [
@@ -49,7 +49,7 @@ const OVERLOADS: [Phase; 3] = [
         connections: 64,
         streams: 6,
         factor: Some(FACTOR),
-        gzip: true,
+        encoding: Encoding::Gzip,
     },
     Phase {
         name: "crowd, 64 x 32 requests",
@@ -58,7 +58,7 @@ const OVERLOADS: [Phase; 3] = [
         connections: 64,
         streams: 32,
         factor: Some(FACTOR),
-        gzip: true,
+        encoding: Encoding::Gzip,
     },
     Phase {
         name: "without gzip, 64 x 6 requests",
@@ -67,7 +67,7 @@ const OVERLOADS: [Phase; 3] = [
         connections: 64,
         streams: 6,
         factor: Some(FACTOR),
-        gzip: false,
+        encoding: Encoding::Identity,
     },
 ];
 
@@ -164,7 +164,7 @@ fn meet(
     acked_before: u64,
 ) -> anyhow::Result<Met> {
     let plan = Plan {
-        gzip: phase.gzip,
+        encoding: phase.encoding,
         seed: phase.seed,
         distinct_spans: settings.scaled(DISTINCT_SPANS),
         spans: u64::MAX / 2_000_000_000,

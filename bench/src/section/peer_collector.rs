@@ -13,7 +13,7 @@ use telemetry::Clock;
 
 use super::{NO_SERVER, Settings, absent, in_own_process};
 use crate::cost::Samples;
-use crate::load::{Generator, Plan, Protocol};
+use crate::load::{Encoding, Generator, Plan, Protocol};
 use crate::table::Table;
 use calls::Counted;
 use side::{Kind, Side};
@@ -33,24 +33,29 @@ const COUNTING_GOAL: f64 = 10.0;
 /// How spans are sent.
 struct Load {
     name: &'static str,
-    gzip: bool,
+    encoding: Encoding,
     request_spans: usize,
 }
 
-const LOADS: [Load; 3] = [
+const LOADS: [Load; 4] = [
     Load {
         name: "gRPC, 512 spans",
-        gzip: false,
+        encoding: Encoding::Identity,
         request_spans: 512,
     },
     Load {
         name: "gRPC, gzip, 512 spans",
-        gzip: true,
+        encoding: Encoding::Gzip,
+        request_spans: 512,
+    },
+    Load {
+        name: "gRPC, zstd, 512 spans",
+        encoding: Encoding::Zstd,
         request_spans: 512,
     },
     Load {
         name: "gRPC, 16 spans",
-        gzip: false,
+        encoding: Encoding::Identity,
         request_spans: 16,
     },
 ];
@@ -104,7 +109,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
 
 fn plan(load: &Load, target: std::net::SocketAddr) -> Plan {
     Plan {
-        gzip: load.gzip,
+        encoding: load.encoding,
         request_spans: load.request_spans,
         renew: true,
         retry: true,

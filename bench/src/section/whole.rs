@@ -6,7 +6,7 @@ use anyhow::Context;
 use telemetry::Clock;
 
 use super::{NO_SERVER, Settings, absent};
-use crate::load::{Generator, Outcome, Plan, Protocol};
+use crate::load::{Encoding, Generator, Outcome, Plan, Protocol};
 use crate::product::Product;
 use crate::table::Table;
 
@@ -23,7 +23,7 @@ pub(super) const KEEP_ALL: &str =
 struct Way {
     name: &'static str,
     protocol: Protocol,
-    gzip: bool,
+    encoding: Encoding,
     request_spans: usize,
 }
 
@@ -31,25 +31,25 @@ const WAYS: [Way; 4] = [
     Way {
         name: "gRPC, 512 spans",
         protocol: Protocol::Grpc,
-        gzip: false,
+        encoding: Encoding::Identity,
         request_spans: 512,
     },
     Way {
         name: "gRPC, gzip, 512 spans",
         protocol: Protocol::Grpc,
-        gzip: true,
+        encoding: Encoding::Gzip,
         request_spans: 512,
     },
     Way {
         name: "HTTP, gzip, 512 spans",
         protocol: Protocol::Http,
-        gzip: true,
+        encoding: Encoding::Gzip,
         request_spans: 512,
     },
     Way {
         name: "gRPC, 16 spans",
         protocol: Protocol::Grpc,
-        gzip: false,
+        encoding: Encoding::Identity,
         request_spans: 16,
     },
 ];
@@ -100,7 +100,7 @@ fn measure(binary: &std::path::Path, way: &Way, n_spans: u64) -> anyhow::Result<
         Protocol::Http => product.http(),
     };
     let generator = Generator::start(&Plan {
-        gzip: way.gzip,
+        encoding: way.encoding,
         request_spans: way.request_spans,
         spans: n_spans,
         renew: true,
