@@ -24,13 +24,15 @@ pub fn partition_of_hash(tenant: &Tenant, hash: u64, n: u32) -> u32 {
 
 fn partition_of_key<const N: usize>(tenant: &Tenant, within: [u8; N], n: u32) -> u32 {
     const { assert!(N <= size_of::<TraceId>()) }
-    let tenant = tenant.as_str().bytes();
-    let key_len = tenant.len() + 1 + N;
+    let tenant = tenant.as_str().as_bytes();
     let mut key = [0; KEY_BYTES_MAX];
-    for (place, byte) in key.iter_mut().zip(tenant.chain([0]).chain(within)) {
-        *place = byte;
+    if let Some((prefix, rest)) = key.split_at_mut_checked(tenant.len())
+        && let Some(place) = rest.get_mut(1..=N)
+    {
+        prefix.copy_from_slice(tenant);
+        place.copy_from_slice(&within);
     }
-    let hash = xxh3_64(key.get(..key_len).unwrap_or(&key));
+    let hash = xxh3_64(key.get(..tenant.len() + 1 + N).unwrap_or(&key));
     (hash % u64::from(n.max(1))) as u32
 }
 

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use super::segments::{Step, WINDOW_BYTES};
 use crate::{Partition, Record, Topic, TopicPartition};
 
-/// Bytes of payloads that all partitions together hold.
-const PAYLOAD_BYTES_MAX: u64 = 8 << 20;
+/// Bytes that records of all partitions together hold, payloads and what stands beside them.
+const BYTES_MAX: u64 = 8 << 20;
 
 /// A record that is durable, and the address behind it.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Recent(Mutex<Queues>);
 #[derive(Debug)]
 struct Queues {
     of: BTreeMap<TopicPartition, Queue>,
-    payload_bytes: u64,
+    n_bytes: u64,
     /// Address behind the newest record of all.
     end: u64,
 }
@@ -59,7 +59,7 @@ impl Recent {
         }
         Self(Mutex::new(Queues {
             of,
-            payload_bytes: 0,
+            n_bytes: 0,
             end: 0,
         }))
     }
@@ -75,13 +75,13 @@ impl Recent {
         }
         for written in written {
             queues.end = written.end;
-            let n_bytes = payload_bytes(&written.record);
+            let n_bytes = bytes_of(&written.record);
             if let Some(queue) = queues.of.get_mut(&written.record.of) {
                 queue.written.push_back(written);
-                queues.payload_bytes += n_bytes;
+                queues.n_bytes += n_bytes;
             }
         }
-        while queues.payload_bytes > PAYLOAD_BYTES_MAX && queues.drop_oldest() {}
+        while queues.n_bytes > BYTES_MAX && queues.drop_oldest() {}
     }
 
     /// Takes what there is of a partition from `cursor` on, a window at most; nothing if not all of that is here.
@@ -95,9 +95,9 @@ impl Recent {
         while n_bytes < WINDOW_BYTES
             && let Some(record) = queue.pop()
         {
-            queues.payload_bytes -= payload_bytes(&record);
+            queues.n_bytes -= bytes_of(&record);
             if record.offset.0 >= cursor {
-                n_bytes += payload_bytes(&record);
+                n_bytes += bytes_of(&record);
                 records.push(record);
             }
         }
@@ -118,7 +118,7 @@ impl Queues {
         let queues = self.of.values_mut();
         let oldest = queues.min_by_key(|queue| queue.written.front().map_or(u64::MAX, |it| it.end));
         let dropped = oldest.and_then(Queue::pop);
-        self.payload_bytes -= dropped.as_ref().map_or(0, payload_bytes);
+        self.n_bytes -= dropped.as_ref().map_or(0, bytes_of);
         dropped.is_some()
     }
 }
@@ -131,8 +131,8 @@ impl Queue {
     }
 }
 
-fn payload_bytes(record: &Record) -> u64 {
-    record.payload.len() as u64
+fn bytes_of(record: &Record) -> u64 {
+    (size_of::<Written>() + record.payload.len()) as u64
 }
 
 #[cfg(test)]
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn who_is_far_behind_reads_the_file_until_there_is_a_way_on() {
         let recent = Recent::new(2);
-        let part = (PAYLOAD_BYTES_MAX / 4) as usize;
+        let part = BYTES_MAX as usize / 4 - size_of::<Written>();
         let all = [0, 0, 1, 0, 0, 1].into_iter();
         recent.add((1..).zip(all).map(|(n, of)| written(n, of, part)).collect());
         assert_eq!(take(&recent, 0, 1), None, "the oldest of all are let go");
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(window, Some((vec![4], 5)), "a window at most");
         assert_eq!(take(&recent, 0, 5), Some((vec![5], 7)));
         assert_eq!(take(&recent, 1, 3), Some((vec![3], 4)));
-        recent.add(vec![written(6, 0, PAYLOAD_BYTES_MAX as usize)]);
+        recent.add(vec![written(6, 0, BYTES_MAX as usize)]);
         assert_eq!(
             take(&recent, 0, 5),
             None,
