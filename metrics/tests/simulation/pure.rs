@@ -140,7 +140,7 @@ fn a_take_over_at_every_seal_seals_what_follows_alike() {
 /// Epochs so large that heads are full of points before five minutes have passed: distributions of a hundred buckets and more.
 fn large_records() -> Vec<Record> {
     let mut wide = ExpHistogram::new();
-    wide.observe(1e-6);
+    wide.observe_weighted(1e-6, 1.5); // what is not whole takes its full width in a head
     wide.observe(1e6);
     let mut records = Vec::new();
     let mut offset = 0;
