@@ -1,7 +1,7 @@
 //! The way of a request: admitted, inflated, hashed, walked, routed, appended, answered. No OK before the log has every record.
 //!
-//! In: an [`Arrival`] from a receiver. Out: what became of it. Work on bytes longer than half a millisecond leaves the async threads; nothing waits
-//! in a queue of ours: what cannot be taken now is refused with the time after which to come again.
+//! In: an [`Arrival`] from a receiver. Out: what became of it. Work on bytes longer than half a millisecond leaves the async threads. A
+//! request waits for its turn a moment, before its body is read; what cannot be taken then is refused with the time after which to come again.
 
 use bus::Log;
 use futures::FutureExt;
@@ -34,7 +34,7 @@ const JSON_INLINE_MAX: u64 = 48 << 10;
 
 /// What senders may have on its way beside the memory of requests, in percent of it: bytes that came and that no request has read are in no
 /// reservation.
-const WINDOWS_PERCENT: u64 = 30;
+const WINDOWS_PERCENT: u64 = 45;
 
 /// Takes requests from all receivers and answers them. Cheap to clone; every clone is the same collector.
 pub struct Collector<L: Log> {

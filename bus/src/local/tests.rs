@@ -183,6 +183,43 @@ async fn a_waiting_consumer_hears_of_the_next_record() {
     assert_eq!(records[0].payload, b"hello"[..]);
 }
 
+/// The next record of a consumer that has more to read.
+async fn next(consumer: &mut LocalConsumer) -> Record {
+    loop {
+        if let Fetched::Records(records) = consumer.next().await.expect("reads") {
+            assert_eq!(records.len(), 1);
+            return records[0].clone();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_from_memory_is_the_one_in_the_file() {
+    let dir = TempDir::new().expect("dir");
+    let log = open(dir.path());
+    let mut first = log
+        .consume(spans(0), Start::Earliest)
+        .await
+        .expect("consumes");
+    for i in 0..10 {
+        append(&log, 1, b"of another partition").await;
+        let offset = append(&log, 0, &payload(i)).await;
+        let record = next(&mut first).await;
+        if i > 0 {
+            // the first is read from the file, as the log knows nothing of what was there before
+            let recent = log.0.segments.recent.take(spans(0), offset.0);
+            assert!(recent.is_none(), "it was taken");
+        }
+        let from_file = log.fetch(spans(0), &[offset]).await.expect("it is there");
+        assert_eq!(vec![record], from_file);
+    }
+    assert_eq!(
+        read(&log, 0, Start::Earliest).await.len(),
+        10,
+        "who comes later"
+    );
+}
+
 #[tokio::test]
 async fn commits_are_there_after_a_restart() {
     let dir = TempDir::new().expect("dir");

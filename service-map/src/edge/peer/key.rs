@@ -24,6 +24,7 @@ pub(super) const SERVER_ADDRESS: &[u8] = semconv::SERVER_ADDRESS.as_bytes();
 pub(super) const SERVER_PORT: &[u8] = semconv::SERVER_PORT.as_bytes();
 pub(super) const URL_FULL: &[u8] = semconv::URL_FULL.as_bytes();
 
+/// Every key that is looked for: one that is missing here is never found.
 const ALL: [&[u8]; 20] = [
     DB_NAME,
     DB_NAMESPACE,
