@@ -152,6 +152,8 @@ pub enum RunError {
     Log(#[from] LogError),
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[source] BoxError),
+    #[error("what is stored of the partition cannot be listed: {0}")]
+    Stored(#[source] BoxError),
     #[error("the ledger entry that ended at offset {0} is missing")]
     LedgerMissing(Offset),
     #[error("the ledger entry that ended at offset {end_offset} is damaged: {error}")]

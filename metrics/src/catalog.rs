@@ -37,7 +37,7 @@ impl KnownBlock {
     }
 
     /// Other content under a name that was taken: what it has is in the first one as well, so adding both would count twice.
-    fn is_beside(&self) -> bool {
+    pub(crate) fn is_beside(&self) -> bool {
         self.name.id.contains('-')
     }
 }

@@ -94,6 +94,11 @@ impl LivePartition {
         at(&self.state.lock())
     }
 
+    /// See [`PointsMachine::seal_at`].
+    pub(crate) fn seal_at(&self, stored_ends: Vec<Offset>) {
+        self.state.lock().machine.seal_at(stored_ends);
+    }
+
     /// All heads, for as long as a query reads them.
     pub(crate) fn heads(self: &Arc<Self>) -> Heads {
         let mut state = self.state.lock();

@@ -9,7 +9,7 @@ pub(crate) mod stage;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bus::machine::{Ledger, LedgerEntry, Machine, Sealing, Stopped};
@@ -86,6 +86,9 @@ pub struct PointsMachine {
     begin: Option<Offset>,
     dead_letters: Vec<DeadLetter>,
     readers: Readers,
+    /// Where stored blocks end that the ledger does not know of, ascending.
+    stored_ends: VecDeque<Offset>,
+    point_bytes_max: u64,
 }
 
 impl PointsMachine {
@@ -104,7 +107,17 @@ impl PointsMachine {
             begin: None,
             dead_letters: Vec::new(),
             readers: Readers::default(),
+            stored_ends: VecDeque::new(),
+            point_bytes_max: POINT_BYTES_MAX,
         }
+    }
+
+    /// Has fuller or emptier heads, as a program of another release may have.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn holding(mut self, point_bytes_max: u64) -> Self {
+        self.point_bytes_max = point_bytes_max;
+        self
     }
 
     /// Breaks a rule of the ledger on purpose.
@@ -166,6 +179,25 @@ impl PointsMachine {
     /// Of every tenant ever seen, in order of name.
     pub fn totals(&self) -> impl Iterator<Item = (&Tenant, &Totals)> {
         self.totals.iter()
+    }
+
+    /// Seals at these offsets, ascending, and nowhere before the last of them: blocks that end there are stored already, perhaps by a release that
+    /// found heads full at other records, and what they have must not be in others as well.
+    pub(crate) fn seal_at(&mut self, stored_ends: Vec<Offset>) {
+        self.stored_ends = stored_ends.into();
+    }
+
+    /// Whether a stored block ends at this record, if one ends here or later.
+    fn ends_stored(&mut self, at: Offset) -> Option<bool> {
+        let is_reached = *self.stored_ends.front()? <= at;
+        while self.stored_ends.front().is_some_and(|end| *end <= at) {
+            self.stored_ends.pop_front();
+        }
+        Some(is_reached)
+    }
+
+    fn is_full(&self) -> bool {
+        is_full(self.head.held(), self.n_partitions, self.point_bytes_max)
     }
 
     /// Whether a second ends a block: partitions end theirs at different seconds, so that they do not all write at once.
@@ -303,9 +335,9 @@ impl PointsMachine {
     }
 }
 
-fn is_full(held: HeadBytes, n_partitions: u32) -> bool {
+fn is_full(held: HeadBytes, n_partitions: u32, point_bytes_max: u64) -> bool {
     let share = HEADS_BYTES_MAX / u64::from(n_partitions.max(1));
-    held.points >= POINT_BYTES_MAX.max(held.series) || held.all() >= share.max(POINT_BYTES_MAX)
+    held.points >= point_bytes_max.max(held.series) || held.all() >= share.max(point_bytes_max)
 }
 
 fn caps(limits: &Limits, n_partitions: u32) -> Caps {
@@ -322,13 +354,15 @@ impl Machine for PointsMachine {
     fn apply(&mut self, record: &Record) -> Result<Option<Arc<SealedHead>>, Stopped> {
         self.begin.get_or_insert(record.offset);
         self.ledger.step(record.appended_at);
+        let ends_stored = self.ends_stored(record.offset);
+        let may_end = ends_stored != Some(false);
         let mut sealed = None;
         while let Some(second) = self.ledger.close_second(LATE_WINDOW) {
-            if self.ends_block(second) {
+            if may_end && self.ends_block(second) {
                 sealed = Some(self.seal(second, record));
             }
         }
-        if sealed.is_none() && is_full(self.head.held(), self.n_partitions) {
+        if sealed.is_none() && ends_stored.unwrap_or_else(|| self.is_full()) {
             sealed = Some(self.seal(self.ledger.closed(), record));
         }
         self.ledger.close_rest(LATE_WINDOW);

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compact::ComeTo;
 use crate::control::Limits;
-use crate::live::{LivePartition, SharedMachine};
+use crate::live::{LivePartition, SharedMachine, State};
 use crate::machine::PointsMachine;
 use crate::maintenance::{Maintained, Maintenance};
 use crate::{Config, Metrics, MetricsStore};
@@ -34,6 +34,8 @@ pub struct MetricsRunner<L: Log> {
 struct Parts<L: Log> {
     #[cfg(feature = "testing")]
     mutant: bus::machine::mutant::Mutant,
+    #[cfg(feature = "testing")]
+    head_bytes_max: Option<u64>,
     log: L,
     store: MetricsStore,
     ledgers: Ledgers,
@@ -70,6 +72,8 @@ impl<L: Log> MetricsRunner<L> {
             parts: Arc::new(Parts {
                 #[cfg(feature = "testing")]
                 mutant: bus::machine::mutant::Mutant::None,
+                #[cfg(feature = "testing")]
+                head_bytes_max: None,
                 log,
                 store,
                 ledgers: Ledgers::new(blocks),
@@ -90,6 +94,19 @@ impl<L: Log> MetricsRunner<L> {
         Arc::get_mut(&mut self.parts)
             .expect("nothing runs yet")
             .mutant = mutant;
+        self
+    }
+
+    /// Seals heads when their points take so many bytes, as another release might.
+    ///
+    /// # Panics
+    /// When it runs already.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn holding(mut self, head_bytes_max: u64) -> Self {
+        Arc::get_mut(&mut self.parts)
+            .expect("nothing runs yet")
+            .head_bytes_max = Some(head_bytes_max);
         self
     }
 
@@ -218,6 +235,7 @@ impl<L: Log> Parts<L> {
                         "the log was cut behind what is in blocks: what is gone is lost"
                     );
                 }
+                self.seal_as_stored(&machine, of).await?;
                 Ok((machine, taken))
             }
             Err(error @ (RunError::LedgerMissing(_) | RunError::LedgerDamaged { .. })) => {
@@ -227,6 +245,23 @@ impl<L: Log> Parts<L> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Blocks that were stored when their seal was not committed any more are sealed again as they are.
+    async fn seal_as_stored(
+        &self,
+        machine: &SharedMachine,
+        of: TopicPartition,
+    ) -> Result<(), RunError> {
+        #[cfg(feature = "testing")]
+        if self.mutant == bus::machine::mutant::Mutant::StoredEndsIgnored {
+            return Ok(());
+        }
+        let begin = machine.0.look(State::begin).unwrap_or(Offset(0));
+        let ends = self.store.stored_ends(of.partition.0, begin).await;
+        let ends = ends.map_err(|error| RunError::Stored(error.into()))?;
+        machine.0.seal_at(ends);
+        Ok(())
     }
 
     async fn resume(
@@ -259,7 +294,11 @@ impl<L: Log> Parts<L> {
 
     fn machine(&self, machine: PointsMachine) -> SharedMachine {
         #[cfg(feature = "testing")]
-        let machine = machine.mutated(self.mutant);
+        let machine = match self.head_bytes_max {
+            Some(bytes_max) => machine.holding(bytes_max),
+            None => machine,
+        }
+        .mutated(self.mutant);
         SharedMachine(LivePartition::new(machine))
     }
 }

@@ -21,6 +21,8 @@ pub enum Mutant {
     NewestEntryOnly,
     /// A re-sent request counts as a new one.
     HashesIgnored,
+    /// A take-over does not ask where stored blocks end.
+    StoredEndsIgnored,
     /// An idle owner appends nothing.
     NoTicks,
 }

@@ -243,16 +243,36 @@ fn re_sent_requests_and_old_samples_are_counted_and_imports_keep_their_times() {
     assert_eq!(times, [0, now - 600_000, now]);
 }
 
-#[test]
-fn a_head_is_sealed_each_five_minutes_and_when_it_is_full() {
-    let mut machine = PointsMachine::new(OF, 1);
+/// First and end offsets of what is sealed in 700 seconds, a record each.
+fn sealed_in_700_s(mut machine: PointsMachine) -> Vec<(u64, u64)> {
     let mut ends = Vec::new();
     for s in 0..700u64 {
         let tick = record(s, s as i64 * 1_000, Kind::Tick, Bytes::new());
         let sealed = machine.apply(&tick).expect("it goes on");
         ends.extend(sealed.map(|seal| (seal.first_offset.0, seal.end_offset.0)));
     }
+    ends
+}
+
+#[test]
+fn a_head_is_sealed_each_five_minutes() {
+    let ends = sealed_in_700_s(PointsMachine::new(OF, 1));
     assert_eq!(ends, [(0, 300), (300, 600)]);
+}
+
+#[test]
+fn stored_blocks_say_where_heads_end_until_the_last_of_them() {
+    for (stored, expected) in [
+        (vec![20], vec![(0, 20), (20, 300), (300, 600)]),
+        (vec![20, 300], vec![(0, 20), (20, 300), (300, 600)]),
+        (vec![20, 310], vec![(0, 20), (20, 310), (310, 600)]),
+        (vec![650], vec![(0, 650)]),
+        (vec![800], vec![]),
+    ] {
+        let mut machine = PointsMachine::new(OF, 1);
+        machine.seal_at(stored.iter().copied().map(Offset).collect());
+        assert_eq!(sealed_in_700_s(machine), expected, "{stored:?}");
+    }
 }
 
 #[test]
@@ -264,7 +284,11 @@ fn a_head_is_full_by_its_points_and_by_its_labels_only_when_both_are_too_much() 
             points: points_mib << 20,
         };
         let told = format!("{series_mib} + {points_mib} MiB of {n_partitions}");
-        assert_eq!(is_full(held, n_partitions), expected, "{told}");
+        assert_eq!(
+            is_full(held, n_partitions, POINT_BYTES_MAX),
+            expected,
+            "{told}"
+        );
     }
     check(0, 63, 2, false);
     check(1, 64, 2, true);

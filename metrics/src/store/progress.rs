@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use bus::Partition;
+use blocks::{BlockKind, BlockStore, BlocksError};
+use bus::{Offset, Partition};
 use telemetry::RecordTime;
 
 use super::MetricsStore;
 use crate::block::Meta;
+use crate::catalog::KnownBlock;
 use crate::live::{LivePartition, State};
 
 impl MetricsStore {
@@ -25,6 +27,25 @@ impl MetricsStore {
     pub(crate) fn newest_of(&self, partition: u32) -> Option<Meta> {
         let catalog = self.inner.catalog.read();
         catalog.newest_of(partition).map(|block| block.meta.clone())
+    }
+
+    /// Where sealed blocks of a partition end that are stored behind an offset, ascending, whichever process wrote them.
+    pub(crate) async fn stored_ends(
+        &self,
+        partition: u32,
+        behind: Offset,
+    ) -> Result<Vec<Offset>, BlocksError> {
+        let listed = self.inner.blocks.list(BlockKind::Metrics).await?;
+        let known = listed.into_iter().flat_map(KnownBlock::of);
+        let sealed = known.filter(|block| block.meta.level == 0 && !block.is_beside());
+        let of_partition = sealed.filter(|block| block.meta.partition == partition);
+        let mut ends: Vec<Offset> = of_partition
+            .map(|block| Offset(block.meta.end_offset))
+            .filter(|end| *end > behind)
+            .collect();
+        ends.sort_unstable();
+        ends.dedup(); // a block each tenant
+        Ok(ends)
     }
 
     /// Record time up to which everything derived from spans is in answers: the least over partitions of `spans`, and over those of `points`. None while

@@ -30,6 +30,10 @@ const REST_STEPS: u64 = 170;
 /// Steps until every window of the traffic is past and merged.
 const OLD_STEPS: u64 = 1_300;
 
+/// Each life is a release of its own: its heads are full at 4 KiB to 2 MiB.
+const HEAD_BITS_MIN: u64 = 12;
+const HEAD_BITS_MORE: u64 = 10;
+
 /// A log on which everyone who joins owns every partition: zombies and their successors at once.
 #[derive(Clone)]
 struct Everyone<L>(L);
@@ -147,8 +151,10 @@ impl World {
         let faulty = blocks::testing::Faulty::new(local, self.seeded.next_u64(), rates);
         let blocks = Blocks::Faulty(faulty);
         let (mut stores, mut tasks) = (Vec::new(), JoinSet::new());
+        let head_bytes_max = 1 << (HEAD_BITS_MIN + self.seeded.below(HEAD_BITS_MORE));
         for _ in 0..n_owners {
             let runner = self.runner(&log, &blocks).await.mutate(self.mutant);
+            let runner = runner.holding(head_bytes_max);
             stores.push(runner.store());
             tasks.spawn(async move {
                 // an owner ends by its crash alone
@@ -366,6 +372,13 @@ fn a_commit_before_its_blocks_is_noticed() {
         whole_way(seed, Mutant::CommitBeforeEffects).map(drop)
     });
     assert!(noticed, "no seed noticed it");
+}
+
+#[test]
+fn a_release_that_ends_blocks_elsewhere_is_noticed_without_the_ends_of_what_is_stored() {
+    // one seed in forty does
+    let noticed = |seed| whole_way(seed, Mutant::StoredEndsIgnored).is_err();
+    assert!((60..180).any(noticed), "no seed noticed it");
 }
 
 #[test]
