@@ -120,7 +120,10 @@ impl Fold<'_> {
         let series = series.flatten();
         match series {
             Some(_) => self.totals.stored += 1,
-            None => self.totals.beyond_cap += 1,
+            None => {
+                self.totals.beyond_cap += 1;
+                self.head.note_beyond(metric_of(labels));
+            }
         }
         series
     }
@@ -179,8 +182,8 @@ impl Fold<'_> {
     /// The overflow series of a metric that has series of its own; metrics that are new themselves share one, or there could be as many as names.
     fn overflow_series(&mut self, labels: &[(&str, &str)]) -> Option<SeriesId> {
         self.totals.overflowed += 1;
-        let metric = labels.iter().find(|(name, _)| *name == NAME);
-        let metric = metric.map_or("", |(_, metric)| metric);
+        let metric = metric_of(labels);
+        self.head.note_beyond(metric);
         let is_known = self.head.series().n_of_metric(metric) > 0;
         let name = if is_known { metric } else { OVERFLOW };
         self.head
@@ -194,6 +197,11 @@ impl Fold<'_> {
     pub fn metadata(&mut self, metric: &str, metadata: Metadata) {
         self.head.put_metadata(metric, metadata);
     }
+}
+
+fn metric_of<'a>(labels: &[(&str, &'a str)]) -> &'a str {
+    let metric = labels.iter().find(|(name, _)| *name == NAME);
+    metric.map_or("", |(_, metric)| metric)
 }
 
 /// Whether a block can hold it.
@@ -235,6 +243,9 @@ mod tests {
             "its own, that of m0, and that of all others"
         );
         assert_eq!((totals.stored, totals.overflowed), (50, 49));
+        let beyond: Vec<(&str, u64)> = head.beyond().collect();
+        assert_eq!(beyond.len(), 25, "{beyond:?}");
+        assert_eq!(beyond[..2], [("m0", 1), ("m1", 2)]);
     }
 
     #[test]

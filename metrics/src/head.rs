@@ -40,6 +40,9 @@ pub const METADATA_MAX: usize = 16_384;
 /// Tellings of metrics, and resources, of a tenant that are known by the hash of their bytes; others are read each time.
 pub const TOLD_MAX: usize = 65_536;
 
+/// Metrics of a tenant that one head names as being beyond a cap.
+pub const BEYOND_MAX: usize = 64;
+
 /// How many series there may be; from the limits in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
@@ -82,6 +85,8 @@ pub struct TenantHead {
     told: HashTable<RunHash>,
     /// Info series of resources, by the bytes of these.
     infos: HashTable<(RunHash, Vec<SeriesId>)>,
+    /// Points that a cap allowed no series of their own, by metric, of the first metrics.
+    beyond: BTreeMap<Box<str>, u64>,
     bytes: u64,
 }
 
@@ -96,6 +101,7 @@ impl Default for TenantHead {
             metadata: BTreeMap::new(),
             told: HashTable::new(),
             infos: HashTable::new(),
+            beyond: BTreeMap::new(),
             bytes: 0,
         }
     }
@@ -206,6 +212,20 @@ impl TenantHead {
             metric_series_max: usize::MAX,
         };
         self.series_of(labels, kind, caps)
+    }
+
+    /// Notes that a point of a metric was allowed no series of its own.
+    pub fn note_beyond(&mut self, metric: &str) {
+        if let Some(n) = self.beyond.get_mut(metric) {
+            *n += 1;
+        } else if self.beyond.len() < BEYOND_MAX {
+            self.beyond.insert(metric.into(), 1);
+        }
+    }
+
+    /// Metrics with points that a cap allowed no series of their own, and how many, in order of name.
+    pub fn beyond(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.beyond.iter().map(|(metric, n)| (&**metric, *n))
     }
 
     pub fn push_float(&mut self, id: SeriesId, unix_ms: i64, value: f64) {

@@ -1,13 +1,20 @@
 //! What the time-series store counts of itself.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use bus::Partition;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::AtomicU64;
+use telemetry::Tenant;
+
+use crate::head::TenantHead;
 
 /// A state of a tenant's points.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -16,6 +23,23 @@ pub struct OfState {
     pub partition: u32,
     pub state: String,
 }
+
+/// A tenant's share of a partition of `points`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfTenant {
+    pub tenant: String,
+    pub partition: u32,
+}
+
+/// A metric of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct OfMetric {
+    pub tenant: String,
+    pub metric: String,
+}
+
+/// Metrics beyond a cap that are counted by name; the rest counts under none.
+const METRICS_MAX: usize = 1_000;
 
 /// A partition of `points`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,7 +53,11 @@ pub struct Metrics {
     /// Points by what became of them, as of the last seal: a replay counts once.
     pub points: Family<OfState, Gauge<u64, AtomicU64>>,
     /// Series of the last sealed head.
-    pub series_active: Family<OfPartition, Gauge>,
+    pub series_active: Family<OfTenant, Gauge>,
+    /// Points that a cap allowed no series of their own: deltas count in the overflow series, other samples are refused.
+    pub series_overflow: Family<OfMetric, Counter>,
+    /// The metrics that it names.
+    overflowing: Arc<Mutex<BTreeSet<OfMetric>>>,
     /// Derived records whose predecessor never came.
     pub derived_gaps: Family<OfPartition, Gauge<u64, AtomicU64>>,
     /// Points in blocks that are new.
@@ -58,6 +86,8 @@ impl Default for Metrics {
         Self {
             points: Family::default(),
             series_active: Family::default(),
+            series_overflow: Family::default(),
+            overflowing: Arc::default(),
             derived_gaps: Family::default(),
             samples: Counter::default(),
             bytes: Counter::default(),
@@ -84,6 +114,11 @@ impl Metrics {
             "metrics_series_active",
             "Series of the last sealed head",
             self.series_active.clone(),
+        );
+        registry.register(
+            "metrics_series_overflow",
+            "Points that a cap allowed no series of their own",
+            self.series_overflow.clone(),
         );
         registry.register(
             "metrics_derived_gaps",
@@ -144,19 +179,42 @@ impl Metrics {
         }
     }
 
+    fn overflow(&self, tenant: &Tenant, metric: &str, n_points: u64) {
+        let tenant = tenant.to_string();
+        let metric = metric.to_owned();
+        let mut of = OfMetric { tenant, metric };
+        let mut named = self.overflowing.lock();
+        if !named.contains(&of) {
+            if named.len() < METRICS_MAX {
+                named.insert(of.clone());
+            } else {
+                of.metric.clear();
+            }
+        }
+        self.series_overflow.get_or_create(&of).inc_by(n_points);
+    }
+
     /// What a seal says of the partition's points.
     pub(crate) fn sealed(&self, partition: Partition, sealed: &crate::machine::SealedHead) {
         let of = OfPartition {
             partition: partition.0,
         };
-        let n_series: usize = sealed.head.tenants().map(|(_, head)| head.n_series()).sum();
-        self.series_active
-            .get_or_create(&of)
-            .set(i64::try_from(n_series).unwrap_or(i64::MAX));
+        for (tenant, head) in sealed.head.tenants() {
+            for (metric, n) in head.beyond() {
+                self.overflow(tenant, metric, n);
+            }
+        }
         self.derived_gaps
             .get_or_create(&of)
             .set(sealed.derived_gaps);
         for (tenant, totals) in &sealed.totals {
+            let of = OfTenant {
+                tenant: tenant.to_string(),
+                partition: partition.0,
+            };
+            let n_series = sealed.head.get(tenant).map_or(0, TenantHead::n_series);
+            let n_series = i64::try_from(n_series).unwrap_or(i64::MAX);
+            self.series_active.get_or_create(&of).set(n_series);
             for (state, number) in [
                 ("accepted", totals.accepted),
                 ("stored", totals.stored),

@@ -14,6 +14,9 @@ use crate::live::{LivePartition, SharedMachine};
 use crate::machine::SealedHead;
 use crate::{Metrics, MetricsStore};
 
+/// Metrics beyond a cap that are told of a head.
+const TOLD_MAX: usize = 3;
+
 /// The loop's end of the writer.
 pub(super) struct SealEffects {
     pub(super) of: TopicPartition,
@@ -87,6 +90,11 @@ impl<L: Log> Write<Arc<SealedHead>> for HeadWriter<L> {
 
     fn written(&self, sealed: &Arc<SealedHead>) {
         self.metrics.sealed(self.of.partition, sealed);
+        for (tenant, head) in sealed.head.tenants() {
+            for (metric, n_points) in head.beyond().take(TOLD_MAX) {
+                tracing::warn!(code = "TW6015", partition = self.of.partition.0, %tenant, metric, n_points, "a metric has more series than metrics.series_max or metrics.metric_series_max allow: deltas count in its overflow series, other samples of new series are refused");
+            }
+        }
     }
 
     fn durable(&self, sealed: &Arc<SealedHead>) -> Durable {
