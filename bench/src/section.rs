@@ -1,5 +1,6 @@
 //! The sections of `make bench`: each measures one part and prints its tables.
 
+mod agent;
 mod collector;
 mod disk;
 mod map;
@@ -49,6 +50,8 @@ pub enum Section {
     Peers,
     /// RED and edges of spans beside the OpenTelemetry Collector.
     PeerCollector,
+    /// The agent on this host.
+    Agent,
     /// The real binary: OTLP in, durable, assembled, stored.
     Whole,
     /// The real binary with more load than it can take.
@@ -96,7 +99,7 @@ impl Settings {
 }
 
 impl Section {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Walk,
         Self::Regroup,
         Self::Collector,
@@ -109,6 +112,7 @@ impl Section {
         Self::Promql,
         Self::Peers,
         Self::PeerCollector,
+        Self::Agent,
         Self::Whole,
         Self::Overload,
     ];
@@ -145,6 +149,7 @@ impl Section {
             Self::Promql => metrics::run_promql(settings),
             Self::Peers => metrics::run_peers(settings),
             Self::PeerCollector => peer_collector::run(settings),
+            Self::Agent => agent::run(settings),
             Self::Whole => whole::run(settings),
             Self::Overload => overload::run(settings),
         }

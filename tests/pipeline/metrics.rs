@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::{Tracewell, now};
-use serde_json::Value;
+use serde_json::{Value, json};
+use telemetry::Clock;
 use tokio::process::Command;
 
 use crate::prometheus::value;
@@ -63,6 +64,62 @@ async fn b18_a_scale_beyond_all_bounds_is_taken_as_the_nearest_and_bad_points_ar
             ensure!(answered.elapsed() < SEEN_MAX, "{query} is not 3");
         }
     }
+    Ok(())
+}
+
+/// What no SDK sends, and the Collector does: a summary, a point that says that there is no value, and an exemplar of a total.
+#[tokio::test]
+async fn summaries_exemplars_and_ends_of_series_are_found() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Tracewell::started(folder.path(), &[]).await?;
+    let now_ms = Clock::host().wall().unix_ms;
+    let at = |before_ms: i64| format!("{}000000", now_ms - before_ms);
+    let quantile = |quantile: f64, value: f64| json!({"quantile": quantile, "value": value});
+    let summary = json!([{"timeUnixNano": at(0), "count": "3", "sum": 10.5,
+        "quantileValues": [quantile(0.5, 3.0), quantile(0.99, 7.25)]}]);
+    let ended =
+        json!([{"timeUnixNano": at(2_000), "asDouble": 1.0}, {"timeUnixNano": at(0), "flags": 1}]);
+    let exemplar = json!({"timeUnixNano": at(500), "asDouble": 42.0, "spanId": "00f067aa0ba902b7",
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "filteredAttributes": [{"key": "user", "value": {"stringValue": "ada"}}]});
+    let total = json!([{"timeUnixNano": at(0), "asInt": "7", "exemplars": [exemplar]}]);
+    let sum = json!({"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": total});
+    let metrics = json!([
+        {"name": "latency", "unit": "s", "summary": {"dataPoints": summary}},
+        {"name": "fan", "gauge": {"dataPoints": ended}},
+        {"name": "logins", "sum": sum},
+    ]);
+    let body = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]});
+    let url = format!("{}/v1/metrics", server.http_url());
+    let request = server.http_client().post(url).json(&body);
+    let answer: Value = request.send().await?.json().await?;
+    ensure!(answer == json!({}), "{answer}");
+    let answered = now();
+    for (query, expected) in [
+        ("latency_seconds{quantile=\"0.5\"}", Some(3.0)),
+        ("latency_seconds{quantile=\"0.99\"}", Some(7.25)),
+        ("latency_seconds_count", Some(3.0)),
+        ("latency_seconds_sum", Some(10.5)),
+        ("logins_total", Some(7.0)),
+        ("fan", None),
+        ("last_over_time(fan[1m])", Some(1.0)),
+    ] {
+        while value(&server, query).await? != expected {
+            ensure!(answered.elapsed() < SEEN_MAX, "{query} is not {expected:?}");
+        }
+    }
+    let (from, to) = (now_ms / 1_000 - 60, now_ms / 1_000 + 60);
+    let url = format!(
+        "{}/api/v1/query_exemplars?query=logins_total&start={from}&end={to}",
+        server.query_url()
+    );
+    let answer: Value = server.http_client().get(url).send().await?.json().await?;
+    let found = &answer["data"][0]["exemplars"][0];
+    let labels = json!({"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7", "user": "ada"});
+    ensure!(
+        found["labels"] == labels && found["value"] == "42",
+        "{answer}"
+    );
     Ok(())
 }
 
