@@ -4,6 +4,7 @@
 mod churn;
 mod ingest;
 mod peers;
+mod pods;
 mod promql;
 mod sender;
 mod series;

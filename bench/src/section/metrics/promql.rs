@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use telemetry::Clock;
 
 use super::super::{NO_SERVER, Settings, absent};
+use super::pods::Pods;
 use super::sender::{Form, Sender};
 use super::{OLD_SAMPLES, wait_until_idle};
 use crate::corpus::hosts::{Fleet, Line, RemoteWrite, STEP_MS, classics, natives, wide};
@@ -125,6 +126,16 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let n_samples = fill(&product, settings, end_unix_ms)?;
     wait_until_idle(&product)?;
     let sealed = product.metric("tracewell_metrics_samples_total", &[])?;
+    let asked: Vec<Asked> = QUESTIONS
+        .iter()
+        .map(|question| ask(&product, question, end_unix_ms))
+        .collect::<anyhow::Result<_>>()?;
+    let pods = Pods::start(product.http())?;
+    let beside_pods: Vec<Asked> = QUESTIONS
+        .iter()
+        .map(|question| ask(&product, question, end_unix_ms))
+        .collect::<anyhow::Result<_>>()?;
+    let n_new = pods.stop()?;
     let mut table = Table::new(
         format!(
             "promql: {n_samples} samples of an hour, {:.0} % of them in blocks, the rest in heads; over HTTP",
@@ -138,11 +149,14 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
             "asked",
             "KiB",
             "best peer's p50",
+            "p50 beside pods",
+            "p99 beside pods",
         ],
     );
-    for question in &QUESTIONS {
-        table.row(ask(&product, question, end_unix_ms)?);
+    for ((question, alone), beside) in QUESTIONS.iter().zip(&asked).zip(&beside_pods) {
+        table.row(row(question, alone, beside));
     }
+    table.note(format!("beside pods: asked again while 1,000 pods of 100 series each are scraped each 10 s and live 6 minutes, {n_new} new series an hour, on the same cores"));
     table.note("wall time of one client on one connection a question, answer read to its end; steps: 60 s over an hour of many series, else 15 s");
     table.note("peers: measured on another machine with like questions, so an order of magnitude only; none for what nobody measured");
     table.note(format!(
@@ -192,7 +206,30 @@ fn bodies(lines: &[Line]) -> Vec<RemoteWrite> {
         .collect()
 }
 
-fn ask(product: &Product, question: &Question, end_unix_ms: i64) -> anyhow::Result<[String; 7]> {
+/// What asking a question again and again showed.
+enum Asked {
+    Answered {
+        latency_ns: Histogram<u64>,
+        first_ms: f64,
+        n_bytes: usize,
+    },
+    /// Why it was not answered.
+    Refused(String),
+}
+
+impl Asked {
+    /// In ms.
+    fn at(&self, quantile: f64) -> Option<f64> {
+        match self {
+            Self::Answered { latency_ns, .. } => {
+                Some(latency_ns.value_at_quantile(quantile) as f64 / 1e6)
+            }
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+fn ask(product: &Product, question: &Question, end_unix_ms: i64) -> anyhow::Result<Asked> {
     let clock = Clock::host();
     let begun = clock.monotonic();
     let mut latency_ns = Histogram::<u64>::new_with_bounds(1, LATENCY_NS_MAX, 3)?;
@@ -208,7 +245,8 @@ fn ask(product: &Product, question: &Question, end_unix_ms: i64) -> anyhow::Resu
         let (status, answer) = product.get(&path)?;
         let took = clock.monotonic() - asked_at;
         if status != 200 {
-            return Ok(refused(question, &answer));
+            let why = answer.split("\"error\":\"").nth(1).unwrap_or(&answer);
+            return Ok(Asked::Refused(why.chars().take(60).collect()));
         }
         ensure!(
             answer.contains("\"value") || answer.contains("\"histogram"),
@@ -225,36 +263,53 @@ fn ask(product: &Product, question: &Question, end_unix_ms: i64) -> anyhow::Resu
         }
         n_bytes = answer.len();
     }
-    let at = |quantile| format!("{:.1}", latency_ns.value_at_quantile(quantile) as f64 / 1e6);
-    let p50_ms = latency_ns.value_at_quantile(0.5) as f64 / 1e6;
-    let peer = question.peer_ms.map_or(String::new(), |peer_ms| {
+    Ok(Asked::Answered {
+        latency_ns,
+        first_ms,
+        n_bytes,
+    })
+}
+
+fn row(question: &Question, alone: &Asked, beside: &Asked) -> [String; 9] {
+    let none = || "–".to_owned();
+    let ms = |asked: &Asked, quantile| {
+        asked
+            .at(quantile)
+            .map_or_else(none, |ms| format!("{ms:.1}"))
+    };
+    let (told, first_ms, n_asked, kib) = match alone {
+        Asked::Answered {
+            latency_ns,
+            first_ms,
+            n_bytes,
+        } => (
+            question.told.to_owned(),
+            format!("{first_ms:.1}"),
+            latency_ns.len().to_string(),
+            format!("{:.0}", *n_bytes as f64 / 1_024.0),
+        ),
+        Asked::Refused(why) => (
+            format!("{}: refused, {why}…", question.told),
+            none(),
+            none(),
+            none(),
+        ),
+    };
+    let peer = question.peer_ms.zip(alone.at(0.5));
+    let peer = peer.map_or(String::new(), |(peer_ms, p50_ms)| {
         let told = if p50_ms <= peer_ms { "met" } else { "MISSED" };
         format!("{peer_ms} ms: {told}")
     });
-    Ok([
-        question.told.to_owned(),
-        at(0.5),
-        at(0.99),
-        format!("{first_ms:.1}"),
-        latency_ns.len().to_string(),
-        format!("{:.0}", n_bytes as f64 / 1_024.0),
-        peer,
-    ])
-}
-
-/// A row of a question that was not answered: why.
-fn refused(question: &Question, answer: &str) -> [String; 7] {
-    let why = answer.split("\"error\":\"").nth(1).unwrap_or(answer);
-    let why: String = why.chars().take(60).collect();
-    let none = || "–".to_owned();
     [
-        format!("{}: refused, {why}…", question.told),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
+        told,
+        ms(alone, 0.5),
+        ms(alone, 0.99),
+        first_ms,
+        n_asked,
+        kib,
+        peer,
+        ms(beside, 0.5),
+        ms(beside, 0.99),
     ]
 }
 
