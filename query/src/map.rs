@@ -2,6 +2,7 @@
 //! so every number here is exact). Out: rows for `service_map`, and layouts that stay where they were.
 
 pub(crate) mod direct;
+pub(crate) mod environment;
 pub(crate) mod native;
 pub(crate) mod range;
 pub(crate) mod rows;

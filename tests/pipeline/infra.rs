@@ -166,6 +166,11 @@ async fn shown_beside(group: Option<&Group>) -> Result<()> {
         "{host_cpu:?}"
     );
     ensure!(host_cpu.iter().any(|share| *share > 0.0), "{host_cpu:?}");
+    // what every host has, by conditions on what the agent really says
+    for signal in ["steal", "load", "mem_free", "major_faults"] {
+        let values = during(&body, "host:", &format!("host.{signal}"));
+        ensure!(!values.is_empty(), "no host.{signal}: {body}");
+    }
     if let Some(group) = group {
         contained(&server, group, &body).await?;
     }

@@ -32,6 +32,11 @@ impl Missing {
         }
     }
 
+    /// Whether it is told because something was not heard, and not because of what was.
+    pub(super) fn is_of_silence(&self) -> bool {
+        matches!(self.code, "TW3102" | "TW3104" | "TW3108")
+    }
+
     /// Spans do not say whose they are.
     pub(super) fn service_name(what: &str) -> Self {
         let sentence =

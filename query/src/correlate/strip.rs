@@ -46,6 +46,13 @@ pub(crate) struct Strip {
     pub(crate) is_cut: bool,
 }
 
+impl Strip {
+    /// Takes back what is told because nobody was heard: not all that was sent is read yet.
+    pub(crate) fn blame_nobody(&mut self) {
+        self.missing.retain(|one| !one.is_of_silence());
+    }
+}
+
 /// The strip of a trace.
 pub(crate) async fn strip(
     store: &MetricsStore,

@@ -83,6 +83,11 @@ impl Marks {
         };
     }
 
+    /// Whether something that was accepted is not read yet.
+    pub(crate) fn is_lagging(&self) -> bool {
+        self.partial.contains(&"lag")
+    }
+
     /// Notes that something was left out because it is too much, if that is so.
     pub(crate) fn limited(&mut self, is_limited: bool) {
         if is_limited && !self.partial.contains(&"limit") {

@@ -1,6 +1,9 @@
 //! What runs below a trace: lanes, joins, and what is said where one fails. Metrics come as an agent sends them, through the log.
 
+mod joins;
+mod lagging;
 mod reported;
+mod signals;
 
 use serde_json::{Value, json};
 

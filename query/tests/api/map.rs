@@ -1,6 +1,6 @@
 //! The map, the services and Jaeger's dependencies, over what samplers tell the metrics.
 
-mod derived;
+pub(crate) mod derived;
 mod evidence;
 mod large;
 mod services;

@@ -6,8 +6,9 @@ use axum::response::Response;
 use serde::Serialize;
 use telemetry::entity::{EntityId, EntityKind, ParseEntityError};
 
-use super::{Frame, Marks, RequestId, json_answer, marked, tenant_of, trace_id};
+use super::{Frame, RequestId, json_answer, marked, tenant_of, trace_id};
 use crate::Query;
+use crate::api::prometheus::marks;
 use crate::correlate::{self, Asked, Lane, Measured, Method, PAD_NS_MAX, Strip};
 use crate::read::parameters::Parameters;
 use crate::refusal::Refusal;
@@ -99,11 +100,12 @@ pub(super) async fn infra(
     let found = query.0.sources.find(&tenant, id).await?;
     let found = found.ok_or_else(Refusal::trace_not_found)?;
     let now = query.0.clock.wall();
-    let strip = correlate::strip(&query.0.series, &tenant, found, &asked, now).await?;
-    let marks = Marks {
-        partial: Vec::from_iter(strip.is_cut.then_some("limit")),
-        complete_to: None,
-    };
+    let mut marks = marks(&query);
+    let mut strip = correlate::strip(&query.0.series, &tenant, found, &asked, now).await?;
+    if marks.is_lagging() {
+        strip.blame_nobody();
+    }
+    marks.limited(strip.is_cut);
     let answer = Answer::of(id.to_string(), &strip, Frame::of(&marks, &request_id));
     let mut response = json_answer(&answer)?;
     marked(&query, &marks, response.headers_mut());

@@ -1,6 +1,7 @@
-//! Services with their numbers: `/services` and what lies under one of them. In: a range, a name. Out: rows; every number is counted before sampling.
+//! Services with their numbers: `/services` and what lies under one of them. In: a range, a name. Out: rows; every number is counted before sampling, or says that it is an estimate.
 
 pub(super) mod call;
+mod count;
 mod dependencies;
 mod errors;
 mod evidence;
@@ -11,6 +12,7 @@ mod instances;
 pub(super) mod numbers;
 mod operations;
 mod reproduced;
+mod shares;
 mod sorted;
 
 use axum::Router;
@@ -20,10 +22,10 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
 use service_map::entity::Entity;
-use service_map::graph::Direction;
 use service_map::graph::measure::quantile;
 use service_map::graph::rows::ServiceRow;
 use service_map::graph::state::judge;
+use service_map::graph::{Direction, Graph, NodeIndex};
 use service_map::reach::blast_radius;
 use telemetry::{RecordTime, Tenant};
 
@@ -32,6 +34,7 @@ use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
 use crate::api::{json_answer, marked, tenant_of};
+use crate::map::environment::Environment;
 use crate::map::range::{Range, Until, WEEK_MS};
 use crate::map::rows::rows;
 use crate::map::spans::{By, Groups, grouped};
@@ -118,6 +121,30 @@ impl Item {
     }
 }
 
+impl One {
+    /// Among those of an environment, or among all.
+    fn of(item: Item, graph: &Graph, env: Option<&str>, frame: Frame) -> Self {
+        let there = Environment::of(env, &[graph]);
+        let is_there = |at: &NodeIndex| {
+            let node = graph.node(*at);
+            node.is_some_and(|node| there.has(&node.entity))
+        };
+        let at = graph.find(&Entity::service(&item.name));
+        let next = |direction| {
+            let all = at.map(|at| graph.inner().neighbors_directed(at, direction));
+            all.into_iter().flatten().filter(is_there).count()
+        };
+        let waiting = at.map(|at| blast_radius(graph, at)).unwrap_or_default();
+        Self {
+            item,
+            callers: next(Direction::Incoming),
+            callees: next(Direction::Outgoing),
+            blast_radius: waiting.iter().filter(|at| is_there(at)).count(),
+            frame,
+        }
+    }
+}
+
 async fn services(
     State(query): State<Query>,
     RawQuery(text): RawQuery,
@@ -163,7 +190,6 @@ async fn service(
     extensions: Extensions,
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
-    asked.in_all_environments()?;
     let mut marks = marks(&query);
     let rows = rows(&query, &asked.tenant, asked.range, &mut marks).await?;
     let ui = format!("/ui/services/{name}");
@@ -171,25 +197,14 @@ async fn service(
     let labels = [("service_name", name.as_str())];
     let queries = reproduced::requests(INSTANCE_SECONDS, BY_SERVICE, &labels, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);
+    let env = asked.env.clone();
     let one = off_thread(move || {
+        let env = env.as_deref();
         let row = rows.services.iter().find(|row| row.name == name);
-        let item = row
-            .map(|row| Item::of(row, range, until))
-            .ok_or_else(|| unknown(&name))?;
-        let graph = rows.graph();
-        let at = graph.find(&Entity::service(&name));
-        let n = |direction| {
-            at.map_or(0, |at| {
-                graph.inner().neighbors_directed(at, direction).count()
-            })
-        };
-        Ok(One {
-            item,
-            callers: n(Direction::Incoming),
-            callees: n(Direction::Outgoing),
-            blast_radius: at.map_or(0, |at| blast_radius(&graph, at).len()),
-            frame,
-        })
+        let row = row.filter(|row| env.is_none_or(|env| row.environments.contains(env)));
+        let row = row.ok_or_else(|| unknown(&name, env))?;
+        let item = Item::of(row, range, until);
+        Ok(One::of(item, &rows.graph(), env, frame))
     })
     .await?;
     let mut response = json_answer(&one)?;
@@ -197,9 +212,12 @@ async fn service(
     Ok(response)
 }
 
-fn unknown(name: &str) -> Refusal {
+fn unknown(name: &str, env: Option<&str>) -> Refusal {
+    let there = env.map_or_else(String::new, |env| {
+        format!(" in environment {:?}", shortened(env))
+    });
     let text = format!(
-        "no service {:?} was heard of in this range; /api/tracewell/v1/services lists those that were",
+        "no service {:?} was heard of in this range{there}; /api/tracewell/v1/services lists those that were",
         shortened(name)
     );
     Refusal::new(Kind::NotFound, text)
@@ -249,16 +267,6 @@ impl Asked {
         let now = read(self.range, Some(marks)).await?;
         let before = read(self.range.before(WEEK_MS), None).await?;
         Ok((now, before))
-    }
-
-    /// Refuses an environment where numbers are of all.
-    fn in_all_environments(&self) -> Result<(), Refusal> {
-        match self.env {
-            None => Ok(()),
-            Some(_) => Err(Refusal::invalid(
-                "calls and the requests of a whole service are counted in all environments together: leave env out, or ask for operations, errors, examples, instances or deployments",
-            )),
-        }
     }
 
     fn frame(

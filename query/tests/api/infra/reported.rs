@@ -159,21 +159,30 @@ impl Reported {
 /// A trace of spans as (service, more attributes of its resource, start and end in s after `at_s`). The first is the root and calls the others.
 /// An attribute without a value takes one away.
 pub(super) fn trace(id: u64, at_s: u64, spans: &[Span<'_>]) -> Bytes {
+    calling(id, at_s, spans, &[])
+}
+
+/// A trace whose root says this of its calls.
+pub(super) fn calling(id: u64, at_s: u64, spans: &[Span<'_>], of_root: &[(&str, &str)]) -> Bytes {
+    let listed = |pairs: &mut dyn Iterator<Item = (&str, &str)>| -> Vec<serde_json::Value> {
+        pairs
+            .map(|(key, value)| serde_json::json!({"key": key, "value": {"stringValue": value}}))
+            .collect()
+    };
     let resource_spans: Vec<serde_json::Value> = spans
         .iter()
         .enumerate()
         .map(|(idx, (service, resource, start_s, end_s))| {
             let keys = std::iter::once(("service.name", *service)).chain(resource.iter().copied());
             let keys: BTreeMap<&str, &str> = keys.collect();
-            let keys = keys.into_iter().filter(|(_, value)| !value.is_empty());
-            let attributes: Vec<serde_json::Value> = keys
-                .map(|(key, value)| serde_json::json!({"key": key, "value": {"stringValue": value}}))
-                .collect();
+            let mut keys = keys.into_iter().filter(|(_, value)| !value.is_empty());
             let parent = if idx == 0 { String::new() } else { format!("{:016x}", 1) };
+            let mut said = of_root.iter().copied().filter(|_| idx == 0);
             serde_json::json!({
-                "resource": { "attributes": attributes },
+                "resource": { "attributes": listed(&mut keys) },
                 "scopeSpans": [{ "spans": [{
                     "traceId": format!("{id:032x}"), "spanId": format!("{:016x}", idx + 1), "parentSpanId": parent, "name": "op", "kind": 2,
+                    "attributes": listed(&mut said),
                     "startTimeUnixNano": ((at_s + start_s) * 1_000_000_000).to_string(),
                     "endTimeUnixNano": ((at_s + end_s) * 1_000_000_000).to_string(),
                 }] }],

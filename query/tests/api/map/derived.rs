@@ -15,7 +15,7 @@ pub(super) const BEGIN_MS: i64 = (NOW_UNIX_MS - 30_000) / 10_000 * 10_000;
 
 /// Series of one epoch.
 #[derive(Default)]
-pub(super) struct Epoch(Vec<SeriesDelta>);
+pub(crate) struct Epoch(Vec<SeriesDelta>);
 
 impl Epoch {
     fn add(&mut self, name: &str, labels: &[(&str, &str)], begin_ms: i64, value: DeltaValue) {
@@ -126,7 +126,7 @@ impl Epoch {
     }
 
     /// Hands them to the metrics as the epoch after `previous`, and waits until they are there.
-    pub(super) async fn write(mut self, served: &Served, previous: u64) {
+    pub(crate) async fn write(mut self, served: &Served, previous: u64) {
         self.settle();
         let complete_to = RecordTime {
             unix_ms: NOW_UNIX_MS + previous as i64,

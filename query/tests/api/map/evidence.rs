@@ -170,3 +170,46 @@ async fn examples_are_slow_failed_and_typical_traces() {
     assert_eq!(get("from=now-5m&operation=x").await["total"], 0);
     assert_eq!(get("from=now-5m&limit=2").await["next_cursor"], "2");
 }
+
+#[tokio::test]
+async fn operations_of_instances_are_shares_of_what_was_counted() {
+    let served = cart().await;
+    let get = async |query: &str| {
+        let path = format!("/api/tracewell/v1/services/cart/operations?{query}");
+        served.get(&path).await.json()
+    };
+    let all = get("from=now-5m").await;
+    let body = get("from=now-5m&group=instance").await;
+    assert_eq!(names(&body["items"], "instance"), ["c1"], "{body}");
+    let (counted, row) = (&all["items"][0], &body["items"][0]);
+    for number in ["operation", "kind", "rate", "error_ratio"] {
+        assert_eq!(row[number], counted[number], "{number}");
+    }
+    // told by 5 spans that failed and 2 that did not, of which one stands for two
+    let count = &row["count"];
+    assert_eq!(
+        (&count["value"], &count["kind"], &count["n"]),
+        (&json!(60.0), &json!("estimate"), &json!(7))
+    );
+    assert!(count["low"].as_f64() < Some(60.0), "{count}");
+    let p99 = row["p99"].as_f64().expect("a duration");
+    assert!((p99 - 0.9).abs() < 0.04, "{row}");
+    assert_eq!(counted["count"], Value::Null);
+    // nobody says an environment
+    assert_eq!(get("from=now-5m&group=instance&env=prod").await["total"], 0);
+    // what has no trace left is of no instance that is known, and all of it is counted
+    let mut epoch = Epoch::default();
+    let begin_ms = BEGIN_MS - 7_200_000;
+    epoch.requests("cart/c1", begin_ms, (20, 3), 0.1, &[]);
+    epoch.write(&served, 1).await;
+    let old = get("from=now-3h&to=now-1h&group=instance").await;
+    let row = &old["items"][0];
+    assert_eq!(
+        (
+            &row["instance"],
+            &row["count"]["value"],
+            &row["count"]["kind"]
+        ),
+        (&json!(""), &json!(20.0), &json!("exact"))
+    );
+}

@@ -171,15 +171,8 @@ async fn who_is_not_there_is_said_to_be_so() {
         assert_eq!(answer.status, 404, "{what}");
         assert!(answer.text.contains("no service"), "{}", answer.text);
     }
-    for query in [
-        "/operations?group=instance",
-        "?env=prod",
-        "/dependencies?env=prod",
-        "/databases?env=prod",
-    ] {
-        let path = format!("/api/tracewell/v1/services/cart{query}");
-        assert_eq!(served.get(&path).await.status, 400, "{query}");
-    }
+    let operations = "/api/tracewell/v1/services/cart/operations?group=x";
+    assert_eq!(served.get(operations).await.status, 400);
     let instances = async |env: &str| {
         let path = format!("/api/tracewell/v1/services/cart/instances?from=now-5m&env={env}");
         served.get(&path).await.status
@@ -188,4 +181,29 @@ async fn who_is_not_there_is_said_to_be_so() {
         (instances("prod").await, instances("test").await),
         (200, 404)
     );
+}
+
+#[tokio::test]
+async fn a_service_is_told_in_the_environment_that_is_asked_for() {
+    let served = shop().await;
+    let get = async |path: &str| {
+        let path = format!("/api/tracewell/v1/services/{path}&from=now-5m");
+        served.get(&path).await
+    };
+    let list = async |path: &str| names(&get(path).await.json()["items"], "id").join(" ");
+    // `cart` ran in `prod`; `web`, which calls it, says nothing of where it ran
+    let cart = get("cart?env=prod").await.json();
+    assert_eq!(cart["envs"], json!(["prod"]), "{cart}");
+    let around = ["callers", "callees", "blast_radius"];
+    assert_eq!(around.map(|what| &cart[what]), [0, 2, 0], "{cart}");
+    let next_to = list("cart/dependencies?env=prod").await;
+    assert_eq!(next_to, "db:pg queue:orders");
+    assert_eq!(list("cart/databases?env=prod").await, "db:pg");
+    for path in ["cart", "cart/dependencies", "cart/databases"] {
+        let nowhere = get(&format!("{path}?env=test")).await;
+        assert_eq!(nowhere.status, 404, "{path}");
+        let told = "no service \\\"cart\\\" was heard of in this range in environment \\\"test\\\"";
+        assert!(nowhere.text.contains(told), "{}", nowhere.text);
+    }
+    assert_eq!(get("web?env=prod").await.status, 404);
 }

@@ -1,21 +1,17 @@
 //! `/map/diff`: the calls of two times against each other.
 
-use std::collections::BTreeSet;
-
 use axum::extract::{RawQuery, State};
 use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
 use serde::Serialize;
 use service_map::diff::{Change, Diff, diff as compared};
-use service_map::entity::Entity;
-use service_map::graph::Graph;
-use service_map::graph::cluster::in_environment;
 use telemetry::RecordTime;
 
 use super::super::Frame;
 use super::{marks_to, versioned, written};
 use crate::Query;
 use crate::api::tenant_of;
+use crate::map::environment::Environment;
 use crate::map::range::Range;
 use crate::map::rows::{Rows, tally};
 use crate::map::tally::Tally;
@@ -75,16 +71,10 @@ pub(super) async fn diff(
         let graph = |tally: &Tally| Rows::of(tally, &Tally::default()).graph();
         let (at_a, at_b) = (graph(&at_a), graph(&at_b));
         let mut found = compared((&at_a, a.seconds()), (&at_b, b.seconds()));
-        if let Some(env) = env {
-            let there: BTreeSet<Entity> = [&at_a, &at_b]
-                .into_iter()
-                .flat_map(|graph| entities_in(graph, &env))
-                .collect();
-            let is_there =
-                |change: &Change| there.contains(&change.from) && there.contains(&change.to);
-            for changes in [&mut found.added, &mut found.removed, &mut found.changed] {
-                changes.retain(is_there);
-            }
+        let there = Environment::of(env.as_deref(), &[&at_a, &at_b]);
+        let is_there = |change: &Change| there.has(&change.from) && there.has(&change.to);
+        for changes in [&mut found.added, &mut found.removed, &mut found.changed] {
+            changes.retain(is_there);
         }
         Ok((found, at_a.n_refused() + at_b.n_refused() > 0))
     })
@@ -92,13 +82,6 @@ pub(super) async fn diff(
     marks.limited(is_limited);
     let body = written(&Shown::of(found, a, b, Frame::shared(&marks)))?;
     Ok(versioned(&query, &marks, body, &headers))
-}
-
-/// What belongs to an environment.
-fn entities_in(graph: &Graph, env: &str) -> Vec<Entity> {
-    let nodes = in_environment(graph, env).into_iter();
-    let nodes = nodes.filter_map(|at| graph.node(at));
-    nodes.map(|node| node.entity.clone()).collect()
 }
 
 impl Shown {

@@ -15,6 +15,7 @@ use super::{Asked, answer, reproduced, unknown};
 use crate::Query;
 use crate::api::prometheus::marks;
 use crate::api::request_id::RequestId;
+use crate::map::environment::Environment;
 use crate::map::range::{Range, Until, WEEK_MS};
 use crate::map::rows::{Rows, rows, tally};
 use crate::map::tally::Tally;
@@ -23,6 +24,8 @@ use crate::work::off_thread;
 
 #[derive(Debug, Serialize)]
 struct Dependency {
+    #[serde(skip)]
+    entity: Entity,
     /// `caller` or `callee`: what the other one is.
     direction: &'static str,
     id: String,
@@ -63,7 +66,6 @@ async fn listed(
     is_wanted: impl Fn(EntityKind) -> bool + Send + 'static,
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&query, text.as_deref(), &extensions)?;
-    asked.in_all_environments()?;
     let page = Page::read(&asked.parameters, Sort::Rate)?;
     let mut marks = marks(&query);
     let (range, until) = (asked.range, asked.until);
@@ -72,9 +74,16 @@ async fn listed(
     let ui = format!("/ui/services/{name}");
     let queries = reproduced::calls(&name, range);
     let frame = asked.frame(&marks, &request_id, queries, &ui);
+    let env = asked.env.clone();
     let items = off_thread(move || {
         let before = Rows::of(&before, &Tally::default()).graph();
-        let mut items = of_service(&rows.graph(), &before, &name, (range, until))?;
+        let graph = rows.graph();
+        let there = Environment::of(env.as_deref(), &[&graph]);
+        if !there.has(&Entity::service(&name)) {
+            return Err(unknown(&name, env.as_deref()));
+        }
+        let mut items = of_service(&graph, &before, &name, (range, until))?;
+        items.retain(|(_, item)| there.has(&item.entity));
         items.retain(|(kind, _)| is_wanted(*kind));
         Ok(items.into_iter().map(|(_, item)| item).collect::<Vec<_>>())
     })
@@ -98,7 +107,7 @@ fn of_service(
 ) -> Result<Vec<(EntityKind, Dependency)>, Refusal> {
     let service = Entity::service(name);
     if graph.find(&service).is_none() {
-        return Err(unknown(name));
+        return Err(unknown(name, None));
     }
     let mut items = Vec::new();
     for (from, to, edge) in graph.edges() {
@@ -125,6 +134,7 @@ impl Dependency {
     ) -> Self {
         let call = Call::of(callee.entity.kind, edge, times);
         Self {
+            entity: other.entity.clone(),
             direction,
             id: other.entity.to_string(),
             kind: other.entity.kind.word(),

@@ -12,6 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 use telemetry::wire::StatusCode;
 
+use super::count::Count;
 use super::evidence::{Key, Seen, Wanted, seen};
 use super::group::Group;
 use super::numbers::{Change, Numbers};
@@ -31,8 +32,6 @@ const EXAMPLES_MAX: usize = 5;
 const REASONS_MAX: usize = 20;
 /// What is said of them.
 const OTHERS: &str = "other reasons, each rarer than those that are listed";
-/// Two-sided normal quantile of 95 %.
-const Z: f64 = 1.96;
 const NS_A_MS: u64 = 1_000_000;
 
 /// Failures of an operation for one reason.
@@ -57,17 +56,6 @@ struct Row {
     change: Option<Change>,
     #[serde(skip)]
     numbers: Numbers,
-}
-
-/// How often, as far as it can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Count {
-    value: f64,
-    low: f64,
-    high: f64,
-    kind: &'static str,
-    /// Spans that it is told by.
-    n: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,7 +94,7 @@ pub(super) async fn errors(
     };
     let (spans, has_more) = seen(&query, of, &wanted, &mut marks).await?;
     if now.is_empty() && spans.is_empty() {
-        return Err(unknown(&name));
+        return Err(unknown(&name, asked.env.as_deref()));
     }
     marks.limited(has_more);
     let times = (range, asked.until);
@@ -226,43 +214,6 @@ fn reasons(operation: &Key, spans: Vec<Seen>) -> BTreeMap<(Key, Reason), Vec<See
     all
 }
 
-impl Count {
-    /// A share of a count that is exact, told by so many spans of the operation and so many of the reason.
-    fn of(total: f64, share: f64, (n, n_of_reason): (usize, usize)) -> Self {
-        let value = total * share;
-        // every failure is seen, or there is nothing to tell apart
-        if n == 0 || n as f64 >= total {
-            return Self {
-                value,
-                low: value,
-                high: value,
-                kind: "exact",
-                n: n_of_reason,
-            };
-        }
-        let (low, high) = wilson(share, n as f64);
-        Self {
-            value,
-            low: (total * low).max(n_of_reason as f64).min(value),
-            high: total * high,
-            kind: "estimate",
-            n: n_of_reason,
-        }
-    }
-}
-
-/// Wilson's interval of a share that was seen in `n`.
-fn wilson(share: f64, n: f64) -> (f64, f64) {
-    let square = Z * Z / n;
-    let middle = share + square / 2.0;
-    let half = Z
-        * (share * (1.0 - share) / n + square / (4.0 * n))
-            .max(0.0)
-            .sqrt();
-    let of = |bound: f64| (bound / (1.0 + square)).clamp(0.0, 1.0);
-    (of(middle - half), of(middle + half))
-}
-
 impl Row {
     fn of(
         group: Group,
@@ -302,29 +253,5 @@ impl Row {
             change: of.change.clone(),
             numbers: of.numbers.clone(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_of_what_was_seen_is_an_estimate_and_all_of_it_is_exact() {
-        let all = Count::of(10.0, 0.3, (10, 3));
-        assert_eq!(
-            (all.value, all.low, all.high, all.kind),
-            (3.0, 3.0, 3.0, "exact")
-        );
-        let none = Count::of(10.0, 1.0, (0, 0));
-        assert_eq!((none.value, none.kind, none.n), (10.0, "exact", 0));
-        let some = Count::of(1_000.0, 0.3, (100, 30));
-        assert_eq!((some.value, some.kind, some.n), (300.0, "estimate", 30));
-        assert!(
-            (some.low - 219.0).abs() < 1.0 && (some.high - 396.0).abs() < 1.0,
-            "{some:?}"
-        );
-        let (low, high) = wilson(1.0, 1.0);
-        assert!(low > 0.0 && high == 1.0);
     }
 }

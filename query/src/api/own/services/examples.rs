@@ -98,7 +98,7 @@ pub(super) async fn examples(
         spans.extend(found);
     }
     if now.is_empty() && spans.is_empty() {
-        return Err(unknown(&name));
+        return Err(unknown(&name, asked.env.as_deref()));
     }
     let wanted = asked.parameters.text("operation").map(str::to_owned);
     let items = off_thread(move || {

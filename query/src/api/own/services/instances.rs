@@ -79,7 +79,7 @@ pub(super) async fn instances(
     let counted = now.keys().flatten().filter(|_| asked.env.is_none());
     let ids: BTreeSet<&String> = infos.keys().chain(counted).collect();
     if ids.is_empty() {
-        return Err(unknown(&name));
+        return Err(unknown(&name, asked.env.as_deref()));
     }
     let items = ids
         .into_iter()
@@ -130,7 +130,7 @@ pub(super) async fn deployments(
         }
     }
     if versions.is_empty() {
-        return Err(unknown(&name));
+        return Err(unknown(&name, asked.env.as_deref()));
     }
     // the newest first
     let mut items: Vec<(i64, Deployment)> = versions
