@@ -1,7 +1,7 @@
 //! Signals of a host's disks and file systems.
 
 use super::Expression::{Rate, Ratio, Rest, Value};
-use super::{Bad, By, Part, Signal, all, source};
+use super::{Bad, By, Part, Signal, all, only, source};
 
 const DISK: Option<Part> = Some(Part {
     word: "disk",
@@ -11,6 +11,9 @@ const MOUNT: Option<Part> = Some(Part {
     word: "mount",
     labels: &["system_filesystem_mountpoint", "mountpoint"],
 });
+
+const STATE: &[&str] = &["system_filesystem_state", "state"];
+const USED: &[&str] = &["used"];
 
 /// What is asked of each disk and file system.
 pub(super) const DISKS: &[Signal] = &[
@@ -69,10 +72,41 @@ pub(super) const DISKS: &[Signal] = &[
                 Value(all("system_filesystem_utilization_ratio")),
             ),
             source(
+                By::Resource,
+                Ratio(
+                    &Value(only("system_filesystem_usage_bytes", STATE, USED)),
+                    &Value(all("system_filesystem_usage_bytes")),
+                ),
+            ),
+            source(
                 By::NodeExporter,
                 Rest(&Ratio(
                     &Value(all("node_filesystem_avail_bytes")),
                     &Value(all("node_filesystem_size_bytes")),
+                )),
+            ),
+        ],
+    },
+    Signal {
+        name: "fs.inodes",
+        unit: "1",
+        bad: Bad::High,
+        floor: 0.01,
+        limit: Some(0.95),
+        part: MOUNT,
+        sources: &[
+            source(
+                By::Resource,
+                Ratio(
+                    &Value(only("system_filesystem_inodes_usage", STATE, USED)),
+                    &Value(all("system_filesystem_inodes_usage")),
+                ),
+            ),
+            source(
+                By::NodeExporter,
+                Rest(&Ratio(
+                    &Value(all("node_filesystem_files_free")),
+                    &Value(all("node_filesystem_files")),
                 )),
             ),
         ],

@@ -27,6 +27,13 @@ pub(super) const HOST: &[Signal] = &[
                 ),
             ),
             source(
+                By::Resource,
+                Ratio(
+                    &Value(but("system_cpu_utilization_ratio", MODE, IDLE)),
+                    &Value(all("system_cpu_utilization_ratio")),
+                ),
+            ),
+            source(
                 By::NodeExporter,
                 Ratio(
                     &Rate(but("node_cpu_seconds_total", MODE, IDLE)),
@@ -96,6 +103,14 @@ pub(super) const HOST: &[Signal] = &[
                     )),
                     &Value(all("system_memory_usage_bytes")),
                 )),
+            ),
+            source(
+                By::Resource,
+                Rest(&Value(only(
+                    "system_memory_utilization_ratio",
+                    &["system_memory_state", "state"],
+                    &["used"],
+                ))),
             ),
             source(
                 By::NodeExporter,

@@ -128,6 +128,13 @@ pub(super) const NETWORK: &[Signal] = &[
                 ),
             ),
             source(
+                By::Resource,
+                Ratio(
+                    &Rate(all("system_network_errors_total")),
+                    &Rate(all("system_network_packets_total")),
+                ),
+            ),
+            source(
                 By::NodeExporter,
                 Ratio(
                     &Rate(all("node_network_receive_errs_total")),
