@@ -165,13 +165,23 @@ pub fn picture(graph: &Graph, choice: &Choice) -> Picture {
 }
 
 impl Plan {
-    /// Beginning with the communities that were found before, if there are any.
+    /// Beginning with the communities that were found before, and with what was folded, if there is any.
     #[must_use]
     pub fn of(graph: &Graph, choice: &Choice, mut communities: Communities) -> Self {
         let kept = filter::kept(graph, choice);
         let mut group_of = groups::of(graph, choice, &kept.nodes, &mut communities);
         let clusters = clusters(graph, &kept.nodes, &group_of);
-        let folded = folded(graph, choice, &kept, &group_of, &clusters);
+        let folded = folded(
+            graph,
+            choice,
+            &kept,
+            &group_of,
+            &clusters,
+            &communities.folded,
+        );
+        if choice.group == Group::Service && choice.expand.is_empty() {
+            communities.folded.clone_from(&folded);
+        }
         let mut drawn_in: BTreeMap<NodeIndex, String> = BTreeMap::new();
         for at in &kept.nodes {
             let cluster = group_of.get(at).filter(|id| folded.contains(*id));
@@ -200,7 +210,7 @@ impl Plan {
         }
     }
 
-    /// The communities that were found, or handed in where none were looked for.
+    /// The communities that were found, or handed in where none were looked for; with what is folded now.
     #[must_use]
     pub fn communities(&self) -> &Communities {
         &self.communities

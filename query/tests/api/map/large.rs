@@ -32,7 +32,7 @@ fn epoch(edges: &[Value], begin_ms: i64) -> Epoch {
 }
 
 #[tokio::test]
-#[ignore = "tells figures, and takes a minute"]
+#[ignore = "tells figures"]
 async fn figures_of_a_map_that_is_busy_in_every_window() {
     let Some(edges) = edges() else { return };
     let served = Served::start().await;

@@ -9,12 +9,14 @@ use crate::communities::{louvain, louvain_from};
 use crate::entity::{Entity, Kind};
 use crate::graph::Graph;
 
-/// The community of each entity, by name, as it was found last. To be handed in the next time.
+/// The community of each entity, by name, as it was found last, and which groups were folded then. To be handed in the next time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Communities {
     pub(super) name_of: BTreeMap<Entity, String>,
     /// Of entities and calls, whatever they weigh: the same are not searched again.
     structure: Option<u64>,
+    /// Ids of the groups that were folded for want of room.
+    pub(super) folded: BTreeSet<String>,
 }
 
 impl Communities {
@@ -59,6 +61,7 @@ impl<'a> Members<'a> {
         *known = Communities {
             name_of: name_of.collect(),
             structure: Some(structure),
+            folded: std::mem::take(&mut known.folded),
         };
     }
 

@@ -12,6 +12,8 @@ use crate::graph::state::State;
 
 /// The cluster of what is dullest when nothing else makes room.
 pub(super) const REST: &str = "rest";
+/// Share of the room that may be used for what was folded before to open: a group does not fold and open again because a few nodes come and go.
+const OPENED_MAX_PERCENT: usize = 90;
 
 /// Groups of two or more.
 pub(super) fn clusters(
@@ -50,28 +52,21 @@ pub(super) fn label_of(id: &str) -> String {
     }
 }
 
-/// Ids of clusters that are drawn as one node: all of a grouping that was asked for; else the dullest, until the rest fits.
+/// Ids of clusters that are drawn as one node: all of a grouping that was asked for; else the dullest, until the rest fits. Of equally dull ones what was
+/// folded before is first, and stays so while there is little room.
 pub(super) fn folded(
     graph: &Graph,
     choice: &Choice,
     kept: &Kept,
     group_of: &BTreeMap<NodeIndex, String>,
     clusters: &BTreeMap<String, Cluster>,
+    before: &BTreeSet<String>,
 ) -> BTreeSet<String> {
     let may = |id: &&String| !choice.expand.contains(*id);
     if choice.group != Group::Service {
         return clusters.keys().filter(may).cloned().collect();
     }
-    // entities that folding would hide, and their calls
-    let mut inside: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
-    for (at, id) in group_of {
-        if kept.nodes.contains(at) && !kept.pinned.contains(at) {
-            let calls = graph.node(*at).map_or(0.0, |node| node.now.calls);
-            let (n, total) = inside.entry(id).or_default();
-            *n += 1;
-            *total += calls;
-        }
-    }
+    let inside = inside(graph, kept, group_of);
     let mut dullest: Vec<(&Cluster, usize, f64)> = clusters
         .values()
         .filter(|cluster| may(&&cluster.id))
@@ -81,21 +76,44 @@ pub(super) fn folded(
         })
         .collect();
     dullest.sort_by(|(a, _, calls_a), (b, _, calls_b)| {
-        let worst = a.worst.cmp(&b.worst);
-        worst
+        let order = |cluster: &Cluster| (cluster.worst, !before.contains(&cluster.id));
+        order(a)
+            .cmp(&order(b))
             .then(calls_a.total_cmp(calls_b))
             .then_with(|| a.id.cmp(&b.id))
     });
     let mut n_drawn = kept.nodes.len();
     let mut folded = BTreeSet::new();
     for (cluster, n, _) in dullest {
-        if n_drawn <= choice.nodes_max {
-            break;
+        let room = if before.contains(&cluster.id) {
+            choice.nodes_max * OPENED_MAX_PERCENT / 100
+        } else {
+            choice.nodes_max
+        };
+        if n_drawn > room {
+            folded.insert(cluster.id.clone());
+            n_drawn -= n - 1;
         }
-        folded.insert(cluster.id.clone());
-        n_drawn -= n - 1;
     }
     folded
+}
+
+/// Entities that folding each group would hide, and their calls.
+fn inside<'a>(
+    graph: &Graph,
+    kept: &Kept,
+    group_of: &'a BTreeMap<NodeIndex, String>,
+) -> BTreeMap<&'a str, (usize, f64)> {
+    let mut inside: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for (at, id) in group_of {
+        if kept.nodes.contains(at) && !kept.pinned.contains(at) {
+            let calls = graph.node(*at).map_or(0.0, |node| node.now.calls);
+            let (n, total) = inside.entry(id).or_default();
+            *n += 1;
+            *total += calls;
+        }
+    }
+    inside
 }
 
 /// If there is still too much, the dullest of what is drawn becomes one node.

@@ -88,6 +88,50 @@ fn the_dullest_group_folds_first() {
     );
 }
 
+/// Groups `a` to `d` of 50 services each, that get so many calls a service.
+fn groups(calls: [f64; 4]) -> Graph {
+    let mut edges = Vec::new();
+    for (letter, calls) in ["a", "b", "c", "d"].into_iter().zip(calls) {
+        let name = |n: usize| format!("{letter}{n:02}");
+        edges.extend((1..50).map(|n| edge(&name(0), &name(n), calls, 0.0)));
+    }
+    let names: BTreeSet<&str> = edges.iter().map(|row| &*row.server).collect();
+    let first = ["a00", "b00", "c00", "d00"];
+    let service = |name: &str| ServiceRow {
+        name: name.to_owned(),
+        namespace: name.chars().take(1).collect(),
+        ..ServiceRow::default()
+    };
+    let services: Vec<ServiceRow> = names.into_iter().chain(first).map(service).collect();
+    Graph::build(&edges, &services)
+}
+
+#[test]
+fn what_was_folded_stays_so_while_there_is_little_room() {
+    let mut known = Communities::default();
+    #[track_caller]
+    fn check(known: &mut Communities, graph: &Graph, nodes_max: usize, expected: &str) {
+        let choice = choice(Group::Service, nodes_max);
+        let plan = Plan::of(graph, &choice, known.clone());
+        let picture = plan.draw(graph);
+        assert!(picture.nodes.len() <= nodes_max);
+        let folded = picture.clusters.iter().filter(|cluster| cluster.is_folded);
+        let ids: Vec<&str> = folded.map(|cluster| &*cluster.label).collect();
+        assert_eq!(ids.join(" "), expected);
+        *known = plan.communities().clone();
+    }
+    let usual = groups([10.0, 20.0, 30.0, 40.0]);
+    check(&mut known, &usual, 160, "a");
+    // another is the dullest now
+    check(&mut known, &groups([40.0, 20.0, 30.0, 10.0]), 160, "a");
+    // one node too many: the dullest of those that are open
+    check(&mut known, &usual, 150, "a b");
+    // with b open there would be 151
+    check(&mut known, &usual, 160, "a b");
+    check(&mut known, &usual, 168, "a");
+    check(&mut known, &usual, 200, "");
+}
+
 #[test]
 fn groupings_that_are_asked_for_fold_and_open() {
     let graph = graph();
