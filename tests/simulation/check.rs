@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bus::{Kind, Offset, Record};
 use sampler::control::Control;
 use sampler::policy::Policy;
-use sampler::policy::threshold::{OtState, UNIT};
-use sampler::red::SPAN_DURATION;
 use sampler::shard::Totals;
 use sampler::{SealedEpoch, Shard};
-use telemetry::derived::DeltaValue;
 use telemetry::wire::{TraceWalker, WalkLimits, span_at};
 use telemetry::{ShardClock, Tenant, TraceId};
+
+use crate::red::{self, is_red};
+use crate::told::{Said, Told};
 
 /// A span by what is in it.
 type Content = (Tenant, TraceId, Vec<u8>);
@@ -26,8 +26,6 @@ struct Expected {
     resent: BTreeMap<Tenant, u64>,
     /// Different spans of the other records.
     contents: BTreeSet<Content>,
-    /// Spans of the other records, each as often as it came, by tenant and service.
-    counted: BTreeMap<(Tenant, String), f64>,
 }
 
 /// Checks the sealed epochs of a run that ended with everything decided.
@@ -44,7 +42,7 @@ pub(crate) fn check_run(
     }
     let expected = expected(log);
     check_stored(log, sealed, &expected)?;
-    check_red(sealed, shard, &expected)?;
+    check_red(log, &told(sealed, shard))?;
     let totals: BTreeMap<Tenant, Totals> = shard.sorted_totals().into_iter().collect();
     for (tenant, accepted) in &expected.accepted {
         let found = totals.get(tenant).copied().unwrap_or_default();
@@ -66,45 +64,24 @@ pub(crate) fn check_run(
     Ok(())
 }
 
-/// Every span that came, whatever became of its trace, counts once in the series of its service.
-fn check_red(sealed: &[SealedEpoch], shard: &Shard, expected: &Expected) -> Result<(), String> {
-    let mut counted: BTreeMap<(Tenant, String), f64> = BTreeMap::new();
+/// What the epochs of a run add to series, and what the shard has counted since.
+pub(crate) fn told(sealed: &[SealedEpoch], shard: &Shard) -> Told {
     let open = shard.red().deltas();
-    for delta in sealed
-        .iter()
-        .flat_map(|epoch| &epoch.red.tenants)
-        .chain(&open.tenants)
-    {
-        for series in delta
-            .series
-            .iter()
-            .filter(|series| series.name == SPAN_DURATION)
-        {
-            let service = series
-                .labels
-                .iter()
-                .find(|(name, _)| name == "service_name");
-            let service = service.map(|(_, value)| value.clone()).unwrap_or_default();
-            let counts = series.windows.iter().map(|window| match &window.value {
-                DeltaValue::Histogram(histogram) => histogram.count(),
-                DeltaValue::Count(_) | DeltaValue::Seen => f64::NAN,
-            });
-            *counted.entry((delta.tenant.clone(), service)).or_default() += counts.sum::<f64>();
+    let epochs = sealed.iter().map(|epoch| &epoch.red).chain([&open]);
+    let mut told = Told::default();
+    for delta in epochs.flat_map(|red| &red.tenants) {
+        for series in &delta.series {
+            told.add(&delta.tenant, series);
         }
     }
-    if counted != expected.counted {
-        return Err(format!(
-            "spans counted: {counted:?}, sent: {:?}",
-            expected.counted
-        ));
-    }
-    Ok(())
+    told
 }
 
-/// How many spans a span stands for.
-pub(crate) fn weight(trace_state: &str) -> f64 {
-    let threshold = OtState::parse(trace_state).threshold.unwrap_or(0);
-    UNIT as f64 / (UNIT - threshold) as f64
+/// Every span that came, whatever became of its trace, counts once in its series: in number, in sum and in its bucket.
+fn check_red(log: &[Record], told: &Told) -> Result<(), String> {
+    let mut said = Said::default();
+    red::say(&taken(log), &mut said);
+    told.of(is_red).is_what(&said)
 }
 
 /// No span is stored twice while its trace is remembered, and every trace is decided once in that time.
@@ -151,13 +128,20 @@ fn check_stored(log: &[Record], sealed: &[SealedEpoch], expected: &Expected) -> 
     Ok(())
 }
 
-fn expected(log: &[Record]) -> Expected {
-    let mut expected = Expected::default();
+/// The records of spans that were not sent before, within the late window.
+pub(crate) fn taken(log: &[Record]) -> Vec<&Record> {
+    let all = with_resent(log).into_iter();
+    all.filter_map(|(record, is_resent)| (!is_resent).then_some(record))
+        .collect()
+}
+
+/// The records of spans, and whether each was sent before, within the late window.
+fn with_resent(log: &[Record]) -> Vec<(&Record, bool)> {
     let mut clock = ShardClock::default();
     let mut late_window_ms = 300_000;
     let mut horizon_ms = 0;
     let mut seen: BTreeMap<(Tenant, u128, u16), u64> = BTreeMap::new();
-    let mut walker = TraceWalker::new();
+    let mut records = Vec::new();
     for record in log {
         clock.step(record.appended_at);
         let now = clock.now.ms;
@@ -175,43 +159,38 @@ fn expected(log: &[Record]) -> Expected {
             }
             Kind::Derived | Kind::RemoteWrite1 => unreachable!("the traffic sends spans alone"),
             Kind::Otlp => {
-                let n_items = u64::from(header.n_items);
-                *expected.accepted.entry(header.tenant.clone()).or_default() += n_items;
                 let key = (header.tenant.clone(), header.request_hash.0, header.part);
-                if seen
-                    .get(&key)
-                    .is_some_and(|first_ms| *first_ms >= horizon_ms)
-                {
-                    *expected.resent.entry(header.tenant.clone()).or_default() += n_items;
-                    continue;
-                }
-                seen.insert(key, now);
-                match walker.walk(&record.payload, &WalkLimits::trusted()) {
-                    Ok(view) => {
-                        let content = |span: telemetry::wire::SpanView<'_>| {
-                            (
-                                header.tenant.clone(),
-                                span.trace_id(),
-                                span.bytes().to_vec(),
-                            )
-                        };
-                        expected.contents.extend(view.spans().map(content));
-                        for span in view.spans() {
-                            let service =
-                                span.resource().service_name().unwrap_or("unknown_service");
-                            let key = (header.tenant.clone(), service.to_owned());
-                            *expected.counted.entry(key).or_default() += weight(span.trace_state());
-                        }
-                    }
-                    Err(_) => {
-                        *expected
-                            .dead_lettered
-                            .entry(header.tenant.clone())
-                            .or_default() += n_items
-                    }
+                let first_ms = seen.get(&key);
+                let is_resent = first_ms.is_some_and(|first_ms| *first_ms >= horizon_ms);
+                records.push((record, is_resent));
+                if !is_resent {
+                    seen.insert(key, now);
                 }
             }
         }
+    }
+    records
+}
+
+fn expected(log: &[Record]) -> Expected {
+    let mut expected = Expected::default();
+    let mut walker = TraceWalker::new();
+    for (record, is_resent) in with_resent(log) {
+        let tenant = &record.header.tenant;
+        let n_items = u64::from(record.header.n_items);
+        *expected.accepted.entry(tenant.clone()).or_default() += n_items;
+        if is_resent {
+            *expected.resent.entry(tenant.clone()).or_default() += n_items;
+            continue;
+        }
+        let Ok(view) = walker.walk(&record.payload, &WalkLimits::trusted()) else {
+            *expected.dead_lettered.entry(tenant.clone()).or_default() += n_items;
+            continue;
+        };
+        let content = |span: telemetry::wire::SpanView<'_>| {
+            (tenant.clone(), span.trace_id(), span.bytes().to_vec())
+        };
+        expected.contents.extend(view.spans().map(content));
     }
     expected
 }

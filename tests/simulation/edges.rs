@@ -5,47 +5,31 @@ use std::collections::BTreeMap;
 
 use bus::machine::Machine;
 use bus::{Kind, Offset, Record};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use sampler::control::Control;
 use sampler::{SealedEpoch, Shard};
-use service_map::edge::{CONNECTION_INFO, DROPPED};
-use telemetry::derived::{DeltaValue, TenantDelta};
-use telemetry::wire::{FoundSpan, SpanKind, SpanView, StatusCode, ValueView, span_at};
+use telemetry::wire::{SpanView, span_at};
 
-use crate::check::weight;
+use crate::red::{attribute, duration_ns, number, service_of, weight, window_of};
+use crate::told::{Key, Said, Told, labels};
 
-/// Tenant, labels as text.
-type Key = (String, String);
-/// What each metric of the service graph comes to, and how often histograms counted.
-type Told = BTreeMap<(String, Key), f64>;
+/// Series that this tells of. Not of late ends: they are in no trace that was decided.
+pub(crate) fn is_edge(name: &str) -> bool {
+    name.starts_with("traces_service_graph_") && name != "traces_service_graph_dropped_spans_total"
+}
 
-/// Whether the edges of a run are those of the same log when everything is kept, and those are what its traces say.
-pub(crate) fn check_edges(
-    log: &[Record],
-    sealed: &[SealedEpoch],
-    shard: &Shard,
-    mut keeping: Shard,
-) -> Result<(), String> {
-    let found = told(sealed, shard);
+/// Whether the edges of a run are what the traces of the same log say when everything is kept.
+pub(crate) fn check_edges(log: &[Record], told: &Told, mut keeping: Shard) -> Result<(), String> {
     let log: Vec<Record> = log.iter().map(all_kept).collect();
     let mut kept = Vec::new();
     for record in &log {
         kept.extend(keeping.apply(record).map_err(|error| error.to_string())?);
     }
-    let without_drops = told(&kept, &keeping);
-    same("with and without drops", &found, &without_drops)?;
-    same("found and said by spans", &found, &said(&log, &kept)?)
-}
-
-fn same(what: &str, a: &Told, b: &Told) -> Result<(), String> {
-    let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
-    let differs = |(key, n): &(&_, &f64)| b.get(*key).is_none_or(|other| !near(**n, *other));
-    if let Some((key, n)) = a.iter().find(differs) {
-        return Err(format!("edges, {what}: {key:?} {n}, {:?}", b.get(key)));
-    }
-    match b.keys().find(|key| !a.contains_key(*key)) {
-        Some(missing) => Err(format!("edges, {what}: {missing:?} is not there")),
-        None => Ok(()),
-    }
+    let mut said = Said::default();
+    say(&log, &kept, &mut said)?;
+    told.of(is_edge).is_what(&said)
 }
 
 /// A policy of the same limits that keeps everything.
@@ -62,221 +46,274 @@ fn all_kept(record: &Record) -> Record {
     record
 }
 
-fn told(sealed: &[SealedEpoch], shard: &Shard) -> Told {
-    let open = shard.red().deltas();
-    let mut told = Told::new();
-    for delta in sealed
-        .iter()
-        .flat_map(|epoch| &epoch.red.tenants)
-        .chain(&open.tenants)
-    {
-        tell(delta, &mut told);
-    }
-    told
-}
-
-fn tell(delta: &TenantDelta, told: &mut Told) {
-    // late spans are in no trace that was decided, and what was merely there has no number
-    let edges = |name: &str| {
-        name.starts_with("traces_service_graph_") && name != DROPPED && name != CONNECTION_INFO
-    };
-    for series in delta.series.iter().filter(|series| edges(&series.name)) {
-        let labels = series.labels.iter().map(|(n, v)| format!("{n}={v}"));
-        let labels: Vec<String> = labels.collect();
-        let key = (delta.tenant.to_string(), labels.join(","));
-        for window in &series.windows {
-            match &window.value {
-                DeltaValue::Count(n) => add(told, &series.name, &key, *n),
-                DeltaValue::Histogram(h) => {
-                    add(told, &format!("{} count", series.name), &key, h.count());
-                    add(told, &format!("{} sum", series.name), &key, h.sum());
-                }
-                DeltaValue::Seen => add(told, &series.name, &key, f64::NAN),
-            }
-        }
-    }
-}
-
-fn add(told: &mut Told, name: &str, key: &Key, n: f64) {
-    let told = told.entry((name.to_owned(), key.clone())).or_default();
-    *told += n;
-}
-
-/// What every decided trace says.
-fn said(log: &[Record], kept: &[SealedEpoch]) -> Result<Told, String> {
+/// What every trace says that was decided, of a log whose traces are all kept.
+pub(crate) fn say(log: &[Record], kept: &[SealedEpoch], said: &mut Said) -> Result<(), String> {
     let records: BTreeMap<Offset, &Record> =
         log.iter().map(|record| (record.offset, record)).collect();
-    let mut told = Told::new();
     for trace in kept.iter().flat_map(|epoch| &epoch.kept) {
         if trace.late {
             continue;
         }
-        let mut found = Vec::new();
+        let mut ends = Vec::new();
         for at in trace.spans.iter() {
             let record = records.get(&at.offset).ok_or("no such record")?;
-            found.push(span_at(&record.payload, at.place).map_err(|error| error.to_string())?);
+            let found = span_at(&record.payload, at.place).map_err(|error| error.to_string())?;
+            ends.push(End::of(record, &found.view())?);
         }
-        let spans: Vec<_> = found.iter().map(FoundSpan::view).collect();
-        say(&trace.tenant.to_string(), &spans, &mut told);
+        say_trace(&trace.tenant.to_string(), &ends, said);
     }
-    Ok(told)
+    Ok(())
+}
+
+/// A span, who sent it, and the window it counts in.
+struct End {
+    span: Span,
+    service: String,
+    window_ms: i64,
+}
+
+impl End {
+    fn of(record: &Record, view: &SpanView<'_>) -> Result<Self, String> {
+        let span = Span::decode(view.bytes()).map_err(|error| error.to_string())?;
+        let resource = view.resource().bytes().unwrap_or_default();
+        let resource = Resource::decode(resource).map_err(|error| error.to_string())?;
+        Ok(Self {
+            window_ms: window_of(record, &span),
+            service: service_of(&resource).to_owned(),
+            span,
+        })
+    }
+
+    fn is_client(&self) -> bool {
+        self.span.kind == 3
+    }
+
+    fn is_producer(&self) -> bool {
+        self.span.kind == 4
+    }
+
+    fn is_consumer(&self) -> bool {
+        self.span.kind == 5
+    }
+
+    fn weight(&self) -> f64 {
+        weight(&self.span.trace_state)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        attribute(&self.span.attributes, key)
+    }
+
+    fn queue(&self) -> &str {
+        self.text("messaging.destination.name")
+    }
+
+    /// An error, or to a client that says nothing of itself an answer of HTTP that is one.
+    fn has_failed(&self) -> bool {
+        let code = self.span.status.as_ref().map_or(0, |status| status.code);
+        let http = number(&self.span.attributes, "http.response.status_code");
+        code == 2 || (code == 0 && self.is_client() && http >= Some(400))
+    }
+
+    /// The node of the database that a client names.
+    fn database(&self) -> Option<String> {
+        let system = self.text("db.system.name");
+        let names = [
+            self.text("peer.service"),
+            self.text("server.address"),
+            system,
+        ];
+        let name = names.into_iter().find(|name| !name.is_empty())?;
+        (!system.is_empty()).then(|| name.to_owned())
+    }
+
+    /// Who else a client names.
+    fn other(&self) -> Option<String> {
+        let port = number(&self.span.attributes, "server.port");
+        let address = match (self.text("server.address"), port) {
+            ("", _) => String::new(),
+            (address, Some(port)) => format!("{address}:{port}"),
+            (address, None) => address.to_owned(),
+        };
+        let host = self.text("url.full").split('/').nth(2).unwrap_or_default();
+        let names = [
+            self.text("peer.service"),
+            &address,
+            host,
+            self.text("network.peer.address"),
+        ];
+        let name = names.into_iter().find(|name| !name.is_empty());
+        name.map(str::to_owned)
+    }
 }
 
 struct Saying<'a> {
     tenant: &'a str,
-    told: &'a mut Told,
+    said: &'a mut Said,
 }
 
 impl Saying<'_> {
-    fn request(
-        &mut self,
-        labels: &[(&str, &str)],
-        ends: &[&SpanView<'_>],
-        [client, server]: [Option<&SpanView<'_>>; 2],
-    ) {
-        let labels = labels.iter().filter(|(_, value)| !value.is_empty());
-        let labels: Vec<String> = labels.map(|(n, v)| format!("{n}={v}")).collect();
-        let key = (self.tenant.to_owned(), labels.join(","));
-        let weights = ends.iter().map(|span| weight(span.trace_state()));
-        let weight = weights.fold(0.0, f64::max);
-        let mut add = |name: &str, n: f64| {
-            add(self.told, &format!("traces_service_graph_{name}"), &key, n);
-        };
-        add("request_total", weight);
-        if ends.iter().any(|span| has_failed(span)) {
-            add("request_failed_total", weight);
+    fn key(&self, name: &str, labels: &str, window_ms: i64) -> Key {
+        Key {
+            tenant: self.tenant.to_owned(),
+            name: format!("traces_service_graph_{name}"),
+            labels: labels.to_owned(),
+            window_ms,
         }
-        for (side, span) in [("client", client), ("server", server)] {
-            if let Some(span) = span {
-                add(&format!("request_{side}_seconds count"), weight);
-                let seconds = span.duration_ns() as f64 / 1e9;
-                add(&format!("request_{side}_seconds sum"), seconds * weight);
+    }
+
+    /// A request that was seen from these sides.
+    fn request(&mut self, of: &[(&str, &str)], client: Option<&End>, server: Option<&End>) {
+        let of = labels(of);
+        let ends = || client.into_iter().chain(server);
+        let weight = ends().map(End::weight).fold(0.0, f64::max);
+        let Some(first) = ends().next() else { return };
+        let key = |saying: &Self, name: &str| saying.key(name, &of, first.window_ms);
+        self.said.see(key(self, "connection_info"));
+        self.said.count(key(self, "request_total"), weight);
+        if ends().any(End::has_failed) {
+            self.said.count(key(self, "request_failed_total"), weight);
+        }
+        for (name, end) in [
+            ("request_client_seconds", client),
+            ("request_server_seconds", server),
+        ] {
+            if let Some(end) = end {
+                let key = key(self, name);
+                self.said.observe(key, duration_ns(&end.span), weight);
             }
         }
-        if let [a, b] = ends
-            && (a.kind(), b.kind()) == (SpanKind::Producer, SpanKind::Consumer)
+        if let (Some(client), Some(server)) = (client, server)
+            && let Some(waited_ns) = waited_ns(client, server)
         {
-            let started_ns = b.end_unix_ns() - b.duration_ns();
-            if started_ns >= a.end_unix_ns() {
-                let waited_s = (started_ns - a.end_unix_ns()) as f64 / 1e9;
-                add("request_messaging_system_seconds count", weight);
-                add("request_messaging_system_seconds sum", waited_s * weight);
-            }
+            let key = key(self, "request_messaging_system_seconds");
+            self.said.observe(key, waited_ns, weight);
         }
     }
 
-    fn unpaired(&mut self, side: &str, span: &SpanView<'_>) {
-        let key = (self.tenant.to_owned(), format!("{side}={}", service(span)));
-        let name = "traces_service_graph_unpaired_spans_total";
-        add(self.told, name, &key, weight(span.trace_state()));
+    fn unpaired(&mut self, side: &str, end: &End) {
+        let of = labels(&[(side, &end.service)]);
+        let key = self.key("unpaired_spans_total", &of, end.window_ms);
+        self.said.count(key, end.weight());
     }
-}
 
-fn service<'a>(span: &SpanView<'a>) -> &'a str {
-    span.resource().service_name().unwrap_or("unknown_service")
-}
-
-fn attribute<'a>(span: &SpanView<'a>, wanted: &str) -> &'a str {
-    let found = span.attributes().find(|(key, _)| *key == wanted);
-    match found {
-        Some((_, ValueView::Str(text))) => text,
-        _ => "",
-    }
-}
-
-fn has_failed(span: &SpanView<'_>) -> bool {
-    span.status_code() == StatusCode::Error
-}
-
-fn say(tenant: &str, spans: &[SpanView<'_>], told: &mut Told) {
-    let mut saying = Saying { tenant, told };
-    let is_caller =
-        |span: &&SpanView<'_>| matches!(span.kind(), SpanKind::Client | SpanKind::Producer);
-    let mut callers: Vec<&SpanView<'_>> = Vec::new();
-    for span in spans.iter().filter(is_caller) {
-        if callers
-            .iter()
-            .all(|other| other.span_id() != span.span_id())
-        {
-            callers.push(span);
-        }
-    }
-    let mut answers: Vec<&SpanView<'_>> = Vec::new();
-    for span in spans
-        .iter()
-        .filter(|span| matches!(span.kind(), SpanKind::Server | SpanKind::Consumer))
-    {
-        let key = |span: &SpanView<'_>| (span.parent_span_id(), span.span_id(), span.kind());
-        if answers.iter().all(|other| key(other) != key(span)) {
-            answers.push(span);
-        }
-    }
-    for answer in &answers {
-        let parent = answer.parent_span_id();
-        let caller = callers
-            .iter()
-            .find(|caller| Some(caller.span_id()) == parent);
-        let is_consumer = answer.kind() == SpanKind::Consumer;
+    fn answer(&mut self, answer: &End, caller: Option<&End>) {
+        let service = answer.service.as_str();
         if let Some(caller) = caller {
-            let is_message = is_consumer || caller.kind() == SpanKind::Producer;
+            let is_message = answer.is_consumer() || caller.is_producer();
             let kind = if is_message { "messaging_system" } else { "" };
-            let labels = [
-                ("client", service(caller)),
+            let of = [
+                ("client", caller.service.as_str()),
                 ("connection_type", kind),
-                ("server", service(answer)),
+                ("server", service),
             ];
-            saying.request(&labels, &[caller, answer], [Some(caller), Some(answer)]);
+            self.request(&of, Some(caller), Some(answer));
         }
-        let queue = attribute(answer, "messaging.destination.name");
-        let sent_to = caller.map_or("", |caller| attribute(caller, "messaging.destination.name"));
-        let queue = if queue.is_empty() { sent_to } else { queue };
-        if is_consumer && !queue.is_empty() {
-            let labels = [
+        let sent_to = caller.map_or("", End::queue);
+        let queue = match answer.queue() {
+            "" => sent_to,
+            queue => queue,
+        };
+        if answer.is_consumer() && !queue.is_empty() {
+            let of = [
                 ("client", queue),
                 ("connection_type", "messaging_system"),
                 ("messaging_destination_name", queue),
-                ("server", service(answer)),
+                ("server", service),
                 ("virtual_node", "client"),
             ];
-            saying.request(&labels, &[answer], [None, Some(answer)]);
-        } else if caller.is_none() && !is_consumer && parent.is_none() {
-            let labels = [
+            self.request(&of, None, Some(answer));
+        } else if caller.is_some() {
+        } else if !answer.is_consumer() && answer.span.parent_span_id.is_empty() {
+            let of = [
                 ("client", "user"),
                 ("connection_type", "virtual_node"),
-                ("server", service(answer)),
+                ("server", service),
                 ("virtual_node", "client"),
             ];
-            saying.request(&labels, &[answer], [None, Some(answer)]);
-        } else if caller.is_none() {
-            saying.unpaired("server", answer);
+            self.request(&of, None, Some(answer));
+        } else {
+            self.unpaired("server", answer);
         }
     }
-    for caller in &callers {
-        let is_answered = answers
-            .iter()
-            .any(|answer| answer.parent_span_id() == Some(caller.span_id()));
-        let queue = attribute(caller, "messaging.destination.name");
-        let database = attribute(caller, "db.system.name");
-        let is_producer = caller.kind() == SpanKind::Producer;
-        if is_producer && !queue.is_empty() {
-            let labels = [
-                ("client", service(caller)),
+
+    fn caller(&mut self, caller: &End, is_answered: bool) {
+        let service = caller.service.as_str();
+        let database = caller.database().filter(|_| caller.is_client());
+        let other = caller.other().filter(|_| caller.is_client());
+        let queue = caller.queue();
+        if database.is_none() && !queue.is_empty() && (caller.is_producer() || !is_answered) {
+            let of = [
+                ("client", service),
                 ("connection_type", "messaging_system"),
                 ("messaging_destination_name", queue),
                 ("server", queue),
                 ("virtual_node", "server"),
             ];
-            saying.request(&labels, &[caller], [Some(caller), None]);
+            self.request(&of, Some(caller), None);
         } else if is_answered {
-        } else if !is_producer && !database.is_empty() {
-            let labels = [
-                ("client", service(caller)),
+        } else if let Some(database) = database {
+            let of = [
+                ("client", service),
                 ("connection_type", "database"),
-                ("server", database),
+                ("server", &database),
             ];
-            saying.request(&labels, &[caller], [Some(caller), Some(caller)]);
+            self.database(&of, caller);
+        } else if let Some(other) = other {
+            let of = [
+                ("client", service),
+                ("connection_type", "virtual_node"),
+                ("server", &other),
+                ("virtual_node", "server"),
+            ];
+            self.request(&of, Some(caller), None);
         } else {
-            saying.unpaired("client", caller);
+            self.unpaired("client", caller);
         }
+    }
+
+    /// A client is all that is ever seen of a database.
+    fn database(&mut self, of: &[(&str, &str)], caller: &End) {
+        self.request(of, Some(caller), Some(caller));
+    }
+}
+
+/// What a message lay in its queue, in ns.
+fn waited_ns(producer: &End, consumer: &End) -> Option<u64> {
+    let is_message = producer.is_producer() && consumer.is_consumer();
+    let began_ns = consumer.span.end_time_unix_nano - duration_ns(&consumer.span);
+    let waited_ns = began_ns.checked_sub(producer.span.end_time_unix_nano);
+    waited_ns.filter(|_| is_message)
+}
+
+fn say_trace(tenant: &str, ends: &[End], said: &mut Said) {
+    let mut saying = Saying { tenant, said };
+    let mut callers: Vec<&End> = Vec::new();
+    for end in ends.iter().filter(|end| matches!(end.span.kind, 3 | 4)) {
+        if callers
+            .iter()
+            .all(|other| other.span.span_id != end.span.span_id)
+        {
+            callers.push(end);
+        }
+    }
+    let mut answers: Vec<&End> = Vec::new();
+    for end in ends.iter().filter(|end| matches!(end.span.kind, 2 | 5)) {
+        let key = |end: &End| {
+            let span = &end.span;
+            (span.parent_span_id.clone(), span.span_id.clone(), span.kind)
+        };
+        if answers.iter().all(|other| key(other) != key(end)) {
+            answers.push(end);
+        }
+    }
+    let calls = |caller: &End, answer: &End| caller.span.span_id == answer.span.parent_span_id;
+    for answer in &answers {
+        let caller = callers.iter().find(|caller| calls(caller, answer));
+        saying.answer(answer, caller.copied());
+    }
+    for caller in &callers {
+        let is_answered = answers.iter().any(|answer| calls(caller, answer));
+        saying.caller(caller, is_answered);
     }
 }

@@ -6,7 +6,9 @@ mod check;
 mod edges;
 mod everyone;
 mod pure;
+mod red;
 mod shell;
+mod told;
 mod traffic;
 
 /// The seeds of this run: `n` of them, unless the environment says otherwise.

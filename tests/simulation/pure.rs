@@ -7,8 +7,10 @@ use sampler::shard::EPOCH_MS;
 use sampler::shard::mutant::Mutant as ShardMutant;
 use sampler::{SealedEpoch, Shard};
 
-use crate::check::check_run;
+use crate::check::{check_run, taken, told};
 use crate::edges::check_edges;
+use crate::red;
+use crate::told::Said;
 use crate::traffic::{self, N_PARTITIONS, OF};
 use crate::{for_each_seed, n_noticed};
 
@@ -165,7 +167,7 @@ fn check_contract(seed: u64, with_ticks: bool, broken: &Broken) -> Result<(), St
     let mut shard = broken.shard();
     let sealed = run(&mut shard, &log)?;
     check_run(&log, &sealed, &shard)?;
-    check_edges(&log, &sealed, &shard, broken.shard())
+    check_edges(&log, &told(&sealed, &shard), broken.shard())
 }
 
 #[test]
@@ -187,12 +189,17 @@ fn a_log_that_was_cut_behind_what_is_open_loses_that_and_counts_it() {
     for_each_seed("a_log_that_was_cut", 100, check_cut_log);
 }
 
-/// Labels of an epoch's edges that tell of what kind they are.
+/// Labels of an epoch's edges that tell of what kind they are: the connection, and which end was never seen.
 fn kinds_of_edges(epoch: &SealedEpoch) -> impl Iterator<Item = String> + '_ {
     let series = epoch.red.tenants.iter().flat_map(|tenant| &tenant.series);
-    let labels = series.flat_map(|series| &series.labels);
-    let kinds = labels.filter(|(name, _)| name == "connection_type" || name == "virtual_node");
-    kinds.map(|(name, value)| format!("{name}={value}"))
+    let requests = series.filter(|series| series.name == service_map::edge::REQUESTS);
+    requests.map(|series| {
+        let label = |wanted: &str| {
+            let found = series.labels.iter().find(|(name, _)| name == wanted);
+            found.map_or("", |(_, value)| value)
+        };
+        format!("{} {}", label("connection_type"), label("virtual_node"))
+    })
 }
 
 #[test]
@@ -200,6 +207,7 @@ fn the_traffic_meets_every_case() {
     let mut settled = std::collections::BTreeSet::new();
     let (mut n_late, mut n_dead, mut n_duplicates, mut n_dropped) = (0, 0, 0, 0);
     let (mut n_early, mut n_scheduled) = (0, 0);
+    let mut said = Said::default();
     let (mut n_late_ends, mut edges) = (0, std::collections::BTreeSet::new());
     let phase_ms = u64::from(OF.partition.0) * (EPOCH_MS / 1_000) / u64::from(N_PARTITIONS) * 1_000;
     for seed in 0..5 {
@@ -215,6 +223,7 @@ fn the_traffic_meets_every_case() {
             .iter()
             .map(|epoch| epoch.n_late.kept.min(1) + epoch.n_late.dropped.min(1))
             .sum::<u64>();
+        red::say(&taken(&log), &mut said);
         n_late_ends += sealed.iter().map(|epoch| epoch.n_late.ends).sum::<u64>();
         edges.extend(sealed.iter().flat_map(kinds_of_edges));
         n_dead += sealed
@@ -238,12 +247,15 @@ fn the_traffic_meets_every_case() {
     }
     assert_eq!(settled.len(), 5, "{settled:?}");
     assert!(n_late_ends > 20, "{n_late_ends}");
+    assert!(said.n_coarse() > 20, "{}", said.n_coarse());
     let kinds = [
-        "connection_type=database",
-        "connection_type=messaging_system",
-        "connection_type=virtual_node",
-        "virtual_node=client",
-        "virtual_node=server",
+        " ",
+        "database ",
+        "messaging_system ",
+        "messaging_system client",
+        "messaging_system server",
+        "virtual_node client",
+        "virtual_node server",
     ];
     assert_eq!(edges.into_iter().collect::<Vec<_>>(), kinds);
     assert!(n_early > 5 && n_scheduled > 20, "{n_early} {n_scheduled}");

@@ -132,7 +132,7 @@ struct Sent {
     at_ms: u64,
     tenant: usize,
     span: Span,
-    service: u64,
+    resource: Resource,
 }
 
 fn requests(seeded: &mut Seeded) -> Vec<Event> {
@@ -166,14 +166,7 @@ fn trace(seeded: &mut Seeded) -> Vec<Sent> {
         .iter()
         .flat_map(|n| n.to_be_bytes())
         .collect();
-    let trace_state = [
-        "",
-        "",
-        "",
-        "ot=th:8",
-        "ot=rv:0123456789abcd",
-        "ot=th:c;rv:f0000000000000",
-    ][seeded.below(6) as usize];
+    let trace_state = trace_state(seeded);
     let n_spans = if seeded.chance(0.05) {
         20
     } else {
@@ -205,66 +198,160 @@ fn trace(seeded: &mut Seeded) -> Vec<Sent> {
                     .to_vec(),
             },
             trace_state: trace_state.to_owned(),
-            name: format!("op-{}", seeded.below(8)),
+            name: name(seeded),
             kind,
             attributes: peer(seeded, kind),
             start_time_unix_nano: start_ns,
-            end_time_unix_nano: start_ns + seeded.below(100_000_000),
-            status: seeded.chance(0.1).then(|| Status {
-                code: 2,
-                message: String::new(),
-            }),
+            end_time_unix_nano: start_ns + duration_ns(seeded),
+            status: status(seeded),
             ..Default::default()
         };
         parents.push(span_id);
-        let service = seeded.below(4);
+        let resource = resource(seeded);
         let at_ms = begin_ms + late_ms;
-        // the same span in another request, and other content under one id
-        if seeded.chance(0.05) {
-            sent.push(Sent {
-                at_ms,
-                tenant,
-                span: span.clone(),
-                service,
-            });
-        }
-        if seeded.chance(0.02) {
-            let span = Span {
-                name: "variant".to_owned(),
-                ..span.clone()
-            };
-            sent.push(Sent {
-                at_ms,
-                tenant,
-                span,
-                service,
-            });
-        }
-        sent.push(Sent {
+        let one = |span: Span| Sent {
             at_ms,
             tenant,
             span,
-            service,
-        });
+            resource: resource.clone(),
+        };
+        // the same span in another request, and other content under one id
+        if seeded.chance(0.05) {
+            sent.push(one(span.clone()));
+        }
+        if seeded.chance(0.02) {
+            sent.push(one(Span {
+                name: "variant".to_owned(),
+                ..span.clone()
+            }));
+        }
+        sent.push(one(span));
     }
     sent
 }
 
-/// Whom some spans name at the other end of their call.
-fn peer(seeded: &mut Seeded, kind: i32) -> Vec<KeyValue> {
-    let key = match kind {
-        3 if seeded.chance(0.5) => "db.system.name",
-        4 | 5 if seeded.chance(0.5) => "messaging.destination.name",
-        _ => return Vec::new(),
+/// How its sender sampled a trace: some stand for two or four, so that counts stay whole numbers.
+pub(crate) fn trace_state(seeded: &mut Seeded) -> &'static str {
+    [
+        "",
+        "",
+        "",
+        "ot=th:8",
+        "ot=rv:0123456789abcd",
+        "ot=th:c;rv:f0000000000000",
+    ][seeded.below(6) as usize]
+}
+
+/// Names with an id in them are one series.
+fn name(seeded: &mut Seeded) -> String {
+    match seeded.below(8) {
+        7 => format!("GET /cart/{}", seeded.below(1_000)),
+        n => format!("op-{n}"),
+    }
+}
+
+/// Mostly below 100 ms; some nothing, some a few ns, some hours: more than the buckets of one histogram reach at its finest.
+pub(crate) fn duration_ns(seeded: &mut Seeded) -> u64 {
+    match seeded.below(40) {
+        0 => 0,
+        1 => 1 + seeded.below(50),
+        2 => seeded.below(20_000_000_000_000),
+        _ => seeded.below(100_000_000),
+    }
+}
+
+pub(crate) fn status(seeded: &mut Seeded) -> Option<Status> {
+    let code = match seeded.below(10) {
+        0 => 2,
+        1 => 1,
+        _ => return None,
     };
-    let name = AnyValue {
-        value: Some(Value::StringValue(format!("peer-{}", seeded.below(3)))),
+    Some(Status {
+        code,
+        message: String::new(),
+    })
+}
+
+/// Who sends a span: services that say little of themselves, or much, by newer and older keys, some from two instances, some without a name.
+pub(crate) fn resource(seeded: &mut Seeded) -> Resource {
+    let service = seeded.below(9) % 5;
+    let instance = seeded.below(2);
+    let name = format!("service-{service}");
+    let version = format!("1.{instance}");
+    let instance = format!("{name}-{instance}");
+    let all: &[(&str, &str)] = match service {
+        0 => &[("service.name", &name)],
+        1 => &[("service.name", &name), ("service.version", &version)],
+        2 => &[
+            ("service.name", &name),
+            ("service.namespace", "shop"),
+            ("deployment.environment.name", "production"),
+            ("service.instance.id", &instance),
+            ("host.name", "host-1"),
+        ],
+        3 => &[
+            ("service.name", &name),
+            ("deployment.environment", "test"),
+            ("service.instance.id", &instance),
+        ],
+        _ => &[("host.name", "host-2")],
     };
-    vec![KeyValue {
-        key: key.to_owned(),
-        value: Some(name),
+    Resource {
+        attributes: all.iter().map(|(key, value)| text(key, value)).collect(),
         ..Default::default()
-    }]
+    }
+}
+
+/// Whom some spans name at the other end of their call.
+pub(crate) fn peer(seeded: &mut Seeded, kind: i32) -> Vec<KeyValue> {
+    let name = format!("peer-{}", seeded.below(3));
+    let queue = text("messaging.destination.name", &name);
+    match kind {
+        3 => peer_of_client(seeded, &name),
+        4 | 5 if seeded.chance(0.5) => vec![queue],
+        _ => Vec::new(),
+    }
+}
+
+/// Databases, queues, and who is not traced, by what a client may say of them.
+fn peer_of_client(seeded: &mut Seeded, name: &str) -> Vec<KeyValue> {
+    let url = format!("https://{name}:8443/a?b=c");
+    match seeded.below(12) {
+        0..=2 => vec![text("db.system.name", name)],
+        3 => vec![
+            text("db.system.name", "postgresql"),
+            text("server.address", name),
+        ],
+        4 => vec![text("server.address", name), whole("server.port", 443)],
+        5 => vec![text("server.address", name)],
+        6 => vec![text("peer.service", name), text("server.address", "other")],
+        7 => vec![
+            text("url.full", &url),
+            whole("http.response.status_code", 503),
+        ],
+        8 => vec![
+            text("network.peer.address", name),
+            whole("http.response.status_code", 200),
+        ],
+        9 => vec![text("messaging.destination.name", name)],
+        _ => Vec::new(),
+    }
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, Value::StringValue(value.to_owned()))
+}
+
+fn whole(key: &str, value: i64) -> KeyValue {
+    attribute(key, Value::IntValue(value))
+}
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..Default::default()
+    }
 }
 
 /// A request, as one record or two, now and then sent again, now and then damaged.
@@ -272,6 +359,7 @@ fn send(seeded: &mut Seeded, tenant: &Tenant, request: &[Sent], events: &mut Vec
     let at_ms = request.last().map_or(0, |sent| sent.at_ms);
     let hash = RequestHash(u128::from(seeded.next_u64()) << 64 | u128::from(seeded.next_u64()));
     let is_damaged = seeded.chance(0.01);
+    let historic = seeded.chance(0.05);
     let middle = if seeded.chance(0.2) {
         request.len() / 2
     } else {
@@ -292,7 +380,7 @@ fn send(seeded: &mut Seeded, tenant: &Tenant, request: &[Sent], events: &mut Vec
                 n_items: spans.len() as u32,
                 request_hash: hash,
                 part,
-                historic: false,
+                historic,
             };
             let mut payload = encode(spans);
             if is_damaged {
@@ -315,24 +403,12 @@ fn send(seeded: &mut Seeded, tenant: &Tenant, request: &[Sent], events: &mut Vec
 
 fn encode(spans: &[Sent]) -> Vec<u8> {
     let one = |sent: &Sent| {
-        let name = AnyValue {
-            value: Some(Value::StringValue(format!("service-{}", sent.service))),
-        };
-        let attributes = vec![KeyValue {
-            key: "service.name".to_owned(),
-            value: Some(name),
-            ..Default::default()
-        }];
-        let resource = Some(Resource {
-            attributes,
-            ..Default::default()
-        });
         let scope_spans = vec![ScopeSpans {
             spans: vec![sent.span.clone()],
             ..Default::default()
         }];
         ResourceSpans {
-            resource,
+            resource: Some(sent.resource.clone()),
             scope_spans,
             ..Default::default()
         }

@@ -9,9 +9,10 @@ use telemetry::derived::{DeltaValue, SeriesDelta, WindowDelta};
 use telemetry::histogram::ExpHistogram;
 
 use super::delta::delta;
+use super::quota::Quota;
 use super::table::Table;
 use super::window::Windows;
-use super::{EDGES_MAX, OVERFLOW, observe, seconds};
+use super::{EDGES_MAX, EDGES_OF_TENANT_MAX, OVERFLOW, observe, seconds};
 
 #[derive(Debug)]
 struct EdgeSeries {
@@ -47,7 +48,9 @@ struct AloneSeries {
 #[derive(Debug, Default)]
 pub(super) struct EdgeTable {
     edges: Table<EdgeSeries>,
+    edges_of: Quota,
     alone: Table<AloneSeries>,
+    alone_of: Quota,
 }
 
 /// Where what is too much counts.
@@ -97,7 +100,7 @@ impl EdgeTable {
         if let Some(found) = self.find(tenant, edge) {
             return (found, false);
         }
-        if self.edges.len() < EDGES_MAX {
+        if self.edges.len() < EDGES_MAX && self.edges_of.take(tenant, EDGES_OF_TENANT_MAX) {
             return (self.add(tenant, edge), false);
         }
         let beyond = self.find(tenant, BEYOND);
@@ -145,7 +148,7 @@ impl EdgeTable {
         end: &Unpaired<'_>,
         n_windows: &mut u64,
     ) -> bool {
-        let is_full = self.alone.len() >= EDGES_MAX;
+        let has_room = self.alone.len() < EDGES_MAX;
         let find = |service: &str| {
             let hash = self.alone.hash((tenant, name, end.side, service));
             let found = self.alone.find(hash, |series| {
@@ -158,7 +161,8 @@ impl EdgeTable {
         };
         let (mut hash, mut found) = find(end.service);
         let mut service = end.service;
-        let overflowed = found.is_none() && is_full;
+        let mut fits = || has_room && self.alone_of.take(tenant, EDGES_OF_TENANT_MAX);
+        let overflowed = found.is_none() && !fits();
         if overflowed {
             service = OVERFLOW;
             (hash, found) = find(service);

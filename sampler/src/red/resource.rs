@@ -8,7 +8,8 @@ use hashbrown::HashTable;
 use telemetry::wire::{ResourceView, SpanView};
 use telemetry::{Tenant, semconv};
 
-use super::SERIES_OF_SERVICE_MAX;
+use super::quota::Quota;
+use super::{SERIES_OF_SERVICE_MAX, SERIES_OF_TENANT_MAX};
 
 /// Longest value of a label, in bytes.
 const VALUE_BYTES_MAX: usize = 4_096;
@@ -61,6 +62,8 @@ pub(super) struct Resources {
     all: Vec<Resource>,
     /// Each with the number of its series.
     services: Vec<(Service, u32)>,
+    /// Series of each tenant.
+    series: Quota,
     index: HashTable<u32>,
     service_index: HashTable<u32>,
     hasher: RandomState,
@@ -170,13 +173,14 @@ impl Resources {
         number
     }
 
-    /// Counts a series of a service that has not been there yet; false if it has too many.
+    /// Counts a series of a service that has not been there yet; false if the service or its tenant has too many.
     pub(super) fn new_series(&mut self, service: u32) -> bool {
-        let (_, n_series) = self
+        let (service, n_series) = self
             .services
             .get_mut(service as usize)
             .expect("numbers come from service_number");
-        let fits = *n_series < SERIES_OF_SERVICE_MAX;
+        let fits = *n_series < SERIES_OF_SERVICE_MAX
+            && self.series.take(&service.tenant, SERIES_OF_TENANT_MAX);
         *n_series += u32::from(fits);
         fits
     }

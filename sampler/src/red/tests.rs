@@ -53,13 +53,21 @@ fn sent(attributes: Vec<KeyValue>, spans: Vec<Span>) -> ResourceSpans {
 }
 
 fn observe_all(red: &mut Red, resource_spans: Vec<ResourceSpans>) {
+    observe_of(&Tenant::default_tenant(), red, resource_spans);
+}
+
+fn observe_of(tenant: &Tenant, red: &mut Red, resource_spans: Vec<ResourceSpans>) {
     let bytes = TracesData { resource_spans }.encode_to_vec();
     let mut walker = TraceWalker::new();
     let view = walker.walk(&bytes, &WalkLimits::trusted()).expect("valid");
     red.begin_record();
     for span in view.spans() {
-        red.observe(&Tenant::default_tenant(), &span, T, false);
+        red.observe(tenant, &span, T, false);
     }
+}
+
+fn tenant(name: &str) -> Tenant {
+    name.parse().expect("a tenant")
 }
 
 /// Name, labels as text, count or number of windows.
@@ -216,6 +224,131 @@ fn names_beyond_the_limit_count_together_and_nothing_is_lost() {
     );
     let overflow = counted.iter().find(|(labels, _)| labels.contains(OVERFLOW));
     assert_eq!(overflow.map(|(_, n)| *n), Some(500.0));
+}
+
+/// Spans of one service, each of a name of its own.
+fn wild(service: usize, n_spans: u32) -> ResourceSpans {
+    let spans = (0..n_spans).map(|n| span(&format!("op-{n}"), span::SpanKind::Client, 1));
+    let service = vec![attribute("service.name", &format!("wild-{service}"))];
+    sent(service, spans.collect())
+}
+
+#[test]
+fn a_tenant_with_too_many_series_takes_none_from_the_others() {
+    let mut red = Red::default();
+    let [greedy, modest] = ["greedy", "modest"].map(tenant);
+    let n_services = SERIES_OF_TENANT_MAX / SERIES_OF_SERVICE_MAX as usize;
+    for service in 0..n_services {
+        let sent = wild(service, SERIES_OF_SERVICE_MAX);
+        observe_of(&greedy, &mut red, vec![sent]);
+    }
+    observe_of(&modest, &mut red, vec![wild(0, 10)]);
+    assert_eq!(red.n_overflowed, 0);
+    observe_of(&greedy, &mut red, vec![wild(n_services, 3)]);
+    assert_eq!(red.n_overflowed, 3);
+    observe_of(&modest, &mut red, vec![wild(1, 10)]);
+    observe_of(&greedy, &mut red, vec![wild(0, 10)]); // what it has goes on counting by name
+    assert_eq!(red.n_overflowed, 3);
+    let deltas = red.take(Arc::default());
+    let [of_greedy, of_modest] = deltas.tenants.as_slice() else {
+        panic!("two tenants");
+    };
+    let n_series = |delta: &TenantDelta| {
+        let spans = delta.series.iter().filter(|one| one.name == SPAN_DURATION);
+        spans.count()
+    };
+    assert_eq!((&of_greedy.tenant, &of_modest.tenant), (&greedy, &modest));
+    assert_eq!(n_series(of_greedy), SERIES_OF_TENANT_MAX + 1);
+    assert_eq!(n_series(of_modest), 20);
+}
+
+#[test]
+fn all_tenants_together_have_no_more_series_than_fit() {
+    let mut red = Red::default();
+    let n_services = SERIES_OF_TENANT_MAX / SERIES_OF_SERVICE_MAX as usize;
+    for name in ["one", "two"].map(tenant) {
+        for service in 0..n_services {
+            observe_of(&name, &mut red, vec![wild(service, SERIES_OF_SERVICE_MAX)]);
+        }
+    }
+    assert_eq!(red.n_overflowed, 0);
+    observe_of(&tenant("three"), &mut red, vec![wild(0, 10)]);
+    assert_eq!(red.n_overflowed, 10);
+    assert!(
+        red.size() > crate::shard::EPOCH_COUNTS_MAX,
+        "the epoch ends"
+    );
+}
+
+/// One request of an edge from `front` to a peer.
+fn request(server: &str) -> Counted<'_> {
+    let edge = service_map::edge::Edge {
+        client: "front",
+        server,
+        connection: service_map::edge::Connection::Virtual,
+        virtual_node: Some(service_map::edge::Side::Server),
+    };
+    Counted::Request(service_map::edge::Request {
+        edge,
+        failed: false,
+        weight: 1.0,
+        window_ms: 0,
+        client_ns: Some(1),
+        server_ns: None,
+        queue_ns: None,
+    })
+}
+
+/// One end of a service whose other end nobody knows.
+fn alone(service: &str) -> Counted<'_> {
+    Counted::Unpaired(Unpaired {
+        side: service_map::edge::Side::Client,
+        service,
+        weight: 1.0,
+        window_ms: 0,
+    })
+}
+
+#[test]
+fn a_tenant_with_too_many_edges_takes_none_from_the_others() {
+    let [greedy, modest] = ["greedy", "modest"].map(tenant);
+    for of in [request, alone] {
+        let mut red = Red::default();
+        for n in 0..EDGES_OF_TENANT_MAX + 5 {
+            red.count(&greedy, of(&format!("node-{n}")));
+        }
+        assert_eq!(red.n_edges_overflowed, 5);
+        for n in 0..5 {
+            red.count(&modest, of(&format!("node-{n}")));
+            red.count(&greedy, of(&format!("node-{n}")));
+        }
+        assert_eq!(red.n_edges_overflowed, 5);
+        let deltas = red.take(Arc::default());
+        let counts = |delta: &TenantDelta| -> f64 {
+            let windows = delta.series.iter().flat_map(|one| &one.windows);
+            let counts = windows.filter_map(|window| match window.value {
+                DeltaValue::Count(n) => Some(n),
+                DeltaValue::Histogram(_) | DeltaValue::Seen => None,
+            });
+            counts.sum()
+        };
+        let counted: Vec<f64> = deltas.tenants.iter().map(counts).collect();
+        assert_eq!(counted, [(EDGES_OF_TENANT_MAX + 10) as f64, 5.0]);
+    }
+}
+
+#[test]
+fn all_tenants_together_have_no_more_edges_than_fit() {
+    let mut red = Red::default();
+    for name in 0..EDGES_MAX / EDGES_OF_TENANT_MAX {
+        let of = tenant(&format!("tenant-{name}"));
+        for n in 0..EDGES_OF_TENANT_MAX {
+            red.count(&of, request(&format!("node-{n}")));
+        }
+    }
+    assert_eq!(red.n_edges_overflowed, 0);
+    red.count(&tenant("late"), request("node-0"));
+    assert_eq!(red.n_edges_overflowed, 1);
 }
 
 #[test]

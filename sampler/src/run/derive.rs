@@ -165,3 +165,6 @@ fn draft(partition: Partition, record: &DerivedRecord) -> Draft {
         payload,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use trace_store::TraceStore;
 
+use super::sent::Sending;
 use crate::everyone::Everyone;
 
 pub(super) const N_PARTITIONS: u32 = 2;
@@ -43,7 +44,7 @@ pub(super) struct World {
     pub(super) broken: Broken,
     pub(super) tenant: Tenant,
     /// Traces that are being sent, newest last.
-    pub(super) traces: Vec<TraceId>,
+    pub(super) traces: Vec<Sending>,
     /// Names of acknowledged spans, which are all different, by trace.
     pub(super) acked: BTreeMap<TraceId, BTreeSet<String>>,
     /// Names of all spans that were ever sent.
