@@ -1,8 +1,9 @@
 //! The head: what the open block has so far. In: series and points, in order of records. Out: points of a range for queries, and rows for the seal.
 //!
-//! Points of all series lie in pages of one list, so that a sample costs 17 B where series are long, and no allocation of its own.
+//! Points of all series lie in pages of one list, so that a sample costs 13 B where series are long, and no allocation of its own.
 //! Nothing here reads a clock, and no answer depends on a hash map's order.
 
+mod floats;
 mod packed;
 mod pages;
 mod rows;
@@ -19,11 +20,12 @@ use crate::row::{Exemplar, Metadata};
 use crate::series::{Asked, Kind, SeriesId, SeriesTable};
 use crate::{Matcher, Window};
 
+use floats::Floats;
 use packed::Packed;
 use pages::Pages;
 
 /// What room for points counts in the memory formula, in bytes; a histogram counts itself and its buckets as well, in a window as they are packed.
-const SAMPLE_BYTES: u64 = 16;
+const HISTOGRAM_SAMPLE_BYTES: u64 = 16;
 const WINDOW_BYTES: u64 = size_of::<Packed>() as u64;
 pub const HISTOGRAM_BYTES: u64 = 160;
 pub const BUCKET_BYTES: u64 = 8;
@@ -76,7 +78,7 @@ pub struct Head {
 #[derive(Debug)]
 pub struct TenantHead {
     series: SeriesTable,
-    floats: Pages<(i64, f64)>,
+    floats: Floats,
     histograms: Pages<(i64, Arc<Histogram>)>,
     windows: Pages<Packed>,
     exemplars: Vec<Exemplar<SeriesId>>,
@@ -94,8 +96,8 @@ impl Default for TenantHead {
     fn default() -> Self {
         Self {
             series: SeriesTable::default(),
-            floats: Pages::new(SAMPLE_BYTES),
-            histograms: Pages::new(SAMPLE_BYTES),
+            floats: Floats::default(),
+            histograms: Pages::new(HISTOGRAM_SAMPLE_BYTES),
             windows: Pages::new(WINDOW_BYTES),
             exemplars: Vec::new(),
             metadata: BTreeMap::new(),

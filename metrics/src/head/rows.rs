@@ -17,7 +17,7 @@ impl TenantHead {
         let windows = self.windows.of(last.window);
         let mut row = Row {
             kind: self.series.kind(id),
-            floats: floats.filter(|(at, _)| inside(*at)).copied().collect(),
+            floats: floats.filter(|(at, _)| inside(*at)).collect(),
             histograms: histograms.filter(|(at, _)| inside(*at)).cloned().collect(),
             windows: windows
                 .filter(|window| inside(window.end_unix_ms()))

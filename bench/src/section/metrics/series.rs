@@ -86,7 +86,7 @@ pub fn hold(n_series: u64) -> anyhow::Result<()> {
         format!("{:.0}", head.bytes() as f64 / n_series),
         String::new(),
     ]);
-    table.note("labels, index and samples; each further sample of a head takes about 17 B until it is sealed; a process of its own");
+    table.note("labels, index and samples; each further sample of a head takes about 13 B until it is sealed; a process of its own");
     table.print()?;
     Ok(())
 }
