@@ -36,13 +36,28 @@ pub struct Config {
 }
 
 /// `[metrics.red]`: series of spans.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedConfig {
     /// Attributes of spans or their resources that become labels of series of spans; the sampler counts by them. Default none.
     pub dimensions: Vec<String>,
     /// Attributes whose labels the names of other tools keep, beside their own. Default none.
     pub view_dimensions: Vec<String>,
+    /// Series of spans of a tenant that each epoch of a partition of `spans` counts by name; the rest counts as `__overflow__`. Default 100 000.
+    pub series_max: u32,
+    /// The same of one service. Default 2 000.
+    pub span_names_max: u32,
+}
+
+impl Default for RedConfig {
+    fn default() -> Self {
+        Self {
+            dimensions: Vec::new(),
+            view_dimensions: Vec::new(),
+            series_max: 100_000,
+            span_names_max: 2_000,
+        }
+    }
 }
 
 impl Default for Config {

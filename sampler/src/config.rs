@@ -8,6 +8,7 @@ use telemetry::units;
 
 use crate::policy::text::{PolicyText, RateText, RuleText, SamplerText, TenantText, Unmatched};
 use crate::policy::{Policy, PolicyError};
+use crate::red::SeriesMax;
 
 /// How traces are assembled and which are kept. All of it travels in the log as a policy (docs/sampling.md).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Config {
     /// `metrics.red.dimensions`: attributes that become labels of series of spans. It is set there, and travels with the policy.
     #[serde(skip)]
     pub red_dimensions: Vec<String>,
+    /// `metrics.red.series_max` and `metrics.red.span_names_max`, likewise.
+    #[serde(skip)]
+    pub red_series_max: SeriesMax,
     /// Rules that a tenant has instead.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<String, TenantText>,
@@ -70,6 +74,7 @@ impl Default for Config {
             unmatched: Unmatched::Keep,
             rules: default_rules(),
             red_dimensions: Vec::new(),
+            red_series_max: SeriesMax::default(),
             tenants: BTreeMap::new(),
         }
     }
@@ -118,6 +123,7 @@ impl Config {
                 memory_bytes / 100 * MEMORY_SHARE_PERCENT / u64::from(n_partitions.max(1))
             }
         };
+        let (max, usual) = (self.red_series_max, SeriesMax::default());
         let text = PolicyText {
             decision_wait: self.decision_wait,
             root_quiet: self.root_quiet,
@@ -128,6 +134,8 @@ impl Config {
             unmatched: self.unmatched,
             rules: self.rules.clone(),
             red_dimensions: self.red_dimensions.clone(),
+            red_series_max: (max.of_tenant != usual.of_tenant).then_some(max.of_tenant),
+            red_span_names_max: (max.of_service != usual.of_service).then_some(max.of_service),
             tenants: self.tenants.clone(),
         };
         toml::to_string(&text).expect("a policy is plain tables, numbers and text")

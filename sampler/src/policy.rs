@@ -119,7 +119,7 @@ pub enum PolicyError {
     Unreachable { name: String, before: String },
     #[error("rule {rule:?}: {told}")]
     Rule { rule: String, told: String },
-    #[error("metrics.red.dimensions: {0}")]
+    #[error("metrics.red: {0}")]
     Dimension(#[from] DimensionError),
     #[error("{0:?} is no tenant")]
     Tenant(String),
@@ -162,7 +162,7 @@ impl Policy {
             revision,
             text: Arc::from(text),
             limits,
-            dimensions: Arc::new(Dimensions::of(&read.red_dimensions)?),
+            dimensions: Arc::new(Dimensions::of(&read.red_dimensions, read.series_max())?),
             rules,
             tenants,
         })

@@ -31,20 +31,21 @@ use span::{SpanCounts, SpanTable};
 
 pub use dimension::{DIMENSIONS_MAX, DimensionError, Dimensions};
 pub use exemplar::{EXEMPLARS_OF_SERIES_MAX, Exemplars, ExemplarsOfEpoch};
+pub use quota::SeriesMax;
 
-/// Series of spans of one tenant in one epoch that are counted by name; its spans of further ones are counted under [`OVERFLOW`].
-pub const SERIES_OF_TENANT_MAX: usize = 100_000;
+/// Series of spans of one tenant in one epoch that are counted by name, unless a policy says fewer; its spans of further ones are counted under [`OVERFLOW`].
+pub const SERIES_OF_TENANT_MAX: u32 = 100_000;
 /// The same of one service in one version and environment. A name has a series for each kind and status.
 pub const SERIES_OF_SERVICE_MAX: u32 = 2_000;
 /// The same of all tenants together: memory is bounded, and no tenant alone can take all of it. A shard is seldom near, since it ends an epoch that counts
 /// half as much as one tenant may with the next second.
-pub const SERIES_MAX: usize = 2 * SERIES_OF_TENANT_MAX;
+pub const SERIES_MAX: usize = 2 * SERIES_OF_TENANT_MAX as usize;
 /// The name under which spans count whose own series is one too many.
 pub const OVERFLOW: &str = "__overflow__";
 /// Edges of one tenant in one epoch that are counted by name; its requests of further ones are counted between two nodes called [`OVERFLOW`].
-pub const EDGES_OF_TENANT_MAX: usize = 10_000;
+pub const EDGES_OF_TENANT_MAX: u32 = 10_000;
 /// The same of all tenants together.
-pub const EDGES_MAX: usize = 5 * EDGES_OF_TENANT_MAX;
+pub const EDGES_MAX: usize = 5 * EDGES_OF_TENANT_MAX as usize;
 
 /// Durations of all spans, in s.
 pub const SPAN_DURATION: &str = "tracewell_span_duration_seconds";

@@ -34,6 +34,10 @@ impl Config {
     pub(crate) fn sampler(&self) -> sampler::Config {
         sampler::Config {
             red_dimensions: self.metrics.red.dimensions.clone(),
+            red_series_max: sampler::red::SeriesMax {
+                of_tenant: self.metrics.red.series_max,
+                of_service: self.metrics.red.span_names_max,
+            },
             ..self.sampler.clone()
         }
     }
@@ -181,4 +185,14 @@ impl Layered {
 fn wrong_section<T>(name: &str, checked: Result<T, impl std::fmt::Display>) -> Option<Mistake> {
     let error = checked.err()?;
     Some(Mistake::plain(format!("[{name}]: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_metrics_says_of_series_of_spans_is_by_default_what_the_sampler_does_anyway() {
+        assert_eq!(Config::default().sampler(), sampler::Config::default());
+    }
 }

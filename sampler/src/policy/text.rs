@@ -8,6 +8,7 @@ use telemetry::units;
 
 use super::rate::{Rate, Unit};
 use super::{Limits, Mode, PolicyError, Sampler, threshold};
+use crate::red::SeriesMax;
 
 /// The whole text that travels in a control record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct PolicyText {
     /// Attributes that become labels of series of spans.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub red_dimensions: Vec<String>,
+    /// Series of spans of a tenant in one epoch; none for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub red_series_max: Option<u32>,
+    /// The same of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub red_span_names_max: Option<u32>,
     #[serde(default)]
     pub rules: Vec<RuleText>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -114,6 +121,14 @@ const LATER: [&str; 5] = [
 ];
 
 impl PolicyText {
+    pub(super) fn series_max(&self) -> SeriesMax {
+        let usual = SeriesMax::default();
+        SeriesMax {
+            of_tenant: self.red_series_max.unwrap_or(usual.of_tenant),
+            of_service: self.red_span_names_max.unwrap_or(usual.of_service),
+        }
+    }
+
     pub(super) fn limits(&self) -> Result<Limits, PolicyError> {
         let least = |key, holds: bool, least| {
             if holds {

@@ -1,7 +1,11 @@
-//! Dimensions: attributes of spans that become labels of their series, as a policy says (docs/decisions/192). In: names. Out: labels and, of a span, values.
+//! Dimensions: attributes of spans that become labels of their series, as a policy says (docs/decisions/192), and how many series there may be. In: names.
+//! Out: labels and, of a span, values.
 
 use telemetry::semconv;
 use telemetry::wire::{Attributes, SpanView};
+
+use super::SERIES_OF_TENANT_MAX;
+use super::quota::SeriesMax;
 
 /// Dimensions at most.
 pub const DIMENSIONS_MAX: usize = 8;
@@ -26,9 +30,12 @@ const RESERVED: [&str; 13] = [
     "status_code",
 ];
 
-/// Attributes with the labels that they become.
+/// Attributes with the labels that they become, and a bound for the series that they make.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Dimensions(Vec<Dimension>);
+pub struct Dimensions {
+    all: Vec<Dimension>,
+    pub series_max: SeriesMax,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Dimension {
@@ -43,16 +50,21 @@ pub enum DimensionError {
     TooMany { n: usize },
     #[error("{name:?} is no name of an attribute: 1 to {NAME_BYTES_MAX} bytes")]
     Name { name: String },
+    #[error("series_max and span_names_max are 1 to {SERIES_OF_TENANT_MAX}")]
+    SeriesMax,
     #[error("{name:?} would be the label {label:?}, which series of spans have already")]
     Taken { name: String, label: String },
 }
 
 impl Dimensions {
     /// # Errors
-    /// When there are too many, or two would be one label.
-    pub fn of(names: &[String]) -> Result<Self, DimensionError> {
+    /// When there are too many, or two would be one label, or memory would have no bound.
+    pub fn of(names: &[String], series_max: SeriesMax) -> Result<Self, DimensionError> {
         if names.len() > DIMENSIONS_MAX {
             return Err(DimensionError::TooMany { n: names.len() });
+        }
+        if !series_max.is_sound() {
+            return Err(DimensionError::SeriesMax);
         }
         let mut all: Vec<Dimension> = Vec::with_capacity(names.len());
         for name in names {
@@ -71,7 +83,7 @@ impl Dimensions {
             let attribute = name.clone();
             all.push(Dimension { attribute, label });
         }
-        Ok(Self(all))
+        Ok(Self { all, series_max })
     }
 
     /// Writes the values that a span has: its own, else its resource's, else nothing.
@@ -81,7 +93,7 @@ impl Dimensions {
             let (_, value) = attributes.find(|(key, _)| *key == name)?;
             Some(cut(&value.text()).to_owned())
         };
-        values.extend(self.0.iter().map(|dimension| {
+        values.extend(self.all.iter().map(|dimension| {
             let name = dimension.attribute.as_str();
             let own = of(span.attributes(), name);
             let value = own.or_else(|| of(span.resource().attributes(), name));
@@ -94,14 +106,14 @@ impl Dimensions {
         &'a self,
         values: &'a [String],
     ) -> impl Iterator<Item = (String, String)> + 'a {
-        let pairs = self.0.iter().zip(values);
+        let pairs = self.all.iter().zip(values);
         let there = pairs.filter(|(_, value)| !value.is_empty());
         there.map(|(dimension, value)| (dimension.label.clone(), value.clone()))
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
@@ -122,10 +134,13 @@ mod tests {
         #[track_caller]
         fn check(names: &[&str], expected: Result<&[&str], &str>) {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            let found = Dimensions::of(&names);
+            let found = Dimensions::of(&names, SeriesMax::default());
             match (&found, expected) {
                 (Ok(found), Ok(labels)) => {
-                    assert!(found.0.iter().map(|one| &one.label).eq(labels), "{names:?}");
+                    assert!(
+                        found.all.iter().map(|one| &one.label).eq(labels),
+                        "{names:?}"
+                    );
                 }
                 (Err(error), Err(why)) => {
                     assert!(error.to_string().contains(why), "{names:?}: {error}");

@@ -8,8 +8,7 @@ use hashbrown::HashTable;
 use telemetry::wire::{ResourceView, SpanView};
 use telemetry::{Tenant, semconv};
 
-use super::quota::Quota;
-use super::{SERIES_OF_SERVICE_MAX, SERIES_OF_TENANT_MAX};
+use super::quota::{Quota, SeriesMax};
 
 /// Longest value of a label, in bytes.
 const VALUE_BYTES_MAX: usize = 4_096;
@@ -174,13 +173,12 @@ impl Resources {
     }
 
     /// Counts a series of a service that has not been there yet; false if the service or its tenant has too many.
-    pub(super) fn new_series(&mut self, service: u32) -> bool {
+    pub(super) fn new_series(&mut self, service: u32, max: SeriesMax) -> bool {
         let (service, n_series) = self
             .services
             .get_mut(service as usize)
             .expect("numbers come from service_number");
-        let fits = *n_series < SERIES_OF_SERVICE_MAX
-            && self.series.take(&service.tenant, SERIES_OF_TENANT_MAX);
+        let fits = *n_series < max.of_service && self.series.take(&service.tenant, max.of_tenant);
         *n_series += u32::from(fits);
         fits
     }

@@ -137,7 +137,9 @@ impl<T: Default> SpanTable<T> {
         if let Some(found) = self.find(like) {
             return (found, false);
         }
-        if self.table.len() < SERIES_MAX && resources.new_series(like.service) {
+        if self.table.len() < SERIES_MAX
+            && resources.new_series(like.service, self.dimensions.series_max)
+        {
             return (self.add(like), false);
         }
         let beyond = Like {

@@ -237,7 +237,7 @@ fn wild(service: usize, n_spans: u32) -> ResourceSpans {
 fn a_tenant_with_too_many_series_takes_none_from_the_others() {
     let mut red = Red::default();
     let [greedy, modest] = ["greedy", "modest"].map(tenant);
-    let n_services = SERIES_OF_TENANT_MAX / SERIES_OF_SERVICE_MAX as usize;
+    let n_services = (SERIES_OF_TENANT_MAX / SERIES_OF_SERVICE_MAX) as usize;
     for service in 0..n_services {
         let sent = wild(service, SERIES_OF_SERVICE_MAX);
         observe_of(&greedy, &mut red, vec![sent]);
@@ -258,14 +258,14 @@ fn a_tenant_with_too_many_series_takes_none_from_the_others() {
         spans.count()
     };
     assert_eq!((&of_greedy.tenant, &of_modest.tenant), (&greedy, &modest));
-    assert_eq!(n_series(of_greedy), SERIES_OF_TENANT_MAX + 1);
+    assert_eq!(n_series(of_greedy), SERIES_OF_TENANT_MAX as usize + 1);
     assert_eq!(n_series(of_modest), 20);
 }
 
 #[test]
 fn all_tenants_together_have_no_more_series_than_fit() {
     let mut red = Red::default();
-    let n_services = SERIES_OF_TENANT_MAX / SERIES_OF_SERVICE_MAX as usize;
+    let n_services = (SERIES_OF_TENANT_MAX / SERIES_OF_SERVICE_MAX) as usize;
     for name in ["one", "two"].map(tenant) {
         for service in 0..n_services {
             observe_of(&name, &mut red, vec![wild(service, SERIES_OF_SERVICE_MAX)]);
@@ -340,7 +340,7 @@ fn a_tenant_with_too_many_edges_takes_none_from_the_others() {
 #[test]
 fn all_tenants_together_have_no_more_edges_than_fit() {
     let mut red = Red::default();
-    for name in 0..EDGES_MAX / EDGES_OF_TENANT_MAX {
+    for name in 0..EDGES_MAX / EDGES_OF_TENANT_MAX as usize {
         let of = tenant(&format!("tenant-{name}"));
         for n in 0..EDGES_OF_TENANT_MAX {
             red.count(&of, request(&format!("node-{n}")));
@@ -470,7 +470,7 @@ fn a_series_has_ten_exemplars_at_most_and_what_overflows_has_none() {
 #[test]
 fn dimensions_tell_spans_apart_by_their_own_or_their_resources_attributes() {
     let names = ["http.route", "team"].map(str::to_owned);
-    let dimensions = Arc::new(Dimensions::of(&names).expect("dimensions"));
+    let dimensions = Arc::new(Dimensions::of(&names, SeriesMax::default()).expect("dimensions"));
     let mut red = Red::by(dimensions.clone());
     let resource = vec![attribute("service.name", "shop"), attribute("team", "blue")];
     let with = |name: &str, attributes: Vec<KeyValue>| Span {
@@ -518,7 +518,7 @@ fn dimensions_tell_spans_apart_by_their_own_or_their_resources_attributes() {
 #[test]
 fn values_beyond_the_limit_of_a_service_count_together() {
     let names = ["user"].map(str::to_owned);
-    let dimensions = Dimensions::of(&names).expect("dimensions");
+    let dimensions = Dimensions::of(&names, SeriesMax::default()).expect("dimensions");
     let mut red = Red::by(Arc::new(dimensions));
     let n = u64::from(SERIES_OF_SERVICE_MAX) + 10;
     let spans = (0..n).map(|user| Span {
@@ -534,4 +534,52 @@ fn values_beyond_the_limit_of_a_service_count_together() {
     assert_eq!(counted.len() as u64, n - 9);
     let beyond = counted.iter().find(|(labels, _)| labels.contains(OVERFLOW));
     assert!(beyond.is_some_and(|(labels, n)| !labels.contains("user=") && *n == 10.0));
+}
+
+#[test]
+fn a_policy_may_have_fewer_series_counted_by_name() {
+    let series_max = SeriesMax {
+        of_tenant: 3,
+        of_service: 2,
+    };
+    let dimensions = Dimensions::of(&[], series_max).expect("dimensions");
+    let mut red = Red::by(Arc::new(dimensions));
+    let names = ["a", "b", "c", "a"];
+    for service in ["cart", "shop"] {
+        let resource = vec![attribute("service.name", service)];
+        let spans = names.map(|name| span(name, span::SpanKind::Server, 10));
+        observe_all(&mut red, vec![sent(resource, spans.to_vec())]);
+    }
+    let deltas = red.take(Arc::default());
+    assert_eq!(deltas.n_overflowed, 3, "c of cart; b and c of shop");
+    let told = told(&deltas);
+    let counted = of_name(&told, SPAN_DURATION).into_iter();
+    let name = |labels: &str| {
+        let label = labels
+            .split(',')
+            .find_map(|pair| pair.strip_prefix("span_name="));
+        label.unwrap_or_default().to_owned()
+    };
+    let mut counted: Vec<(String, f64)> = counted.map(|(labels, n)| (name(labels), n)).collect();
+    counted.sort_by(|(a, n), (b, m)| a.cmp(b).then(n.total_cmp(m)));
+    let expected = [
+        (OVERFLOW, 1.0),
+        (OVERFLOW, 2.0),
+        ("a", 2.0),
+        ("a", 2.0),
+        ("b", 1.0),
+    ];
+    assert_eq!(counted, expected.map(|(name, n)| (name.to_owned(), n)));
+}
+
+#[test]
+fn series_that_memory_has_no_room_for_are_no_policy() {
+    for (of_tenant, of_service) in [(0, 1), (1, 0), (100_001, 1), (1, 100_001)] {
+        let series_max = SeriesMax {
+            of_tenant,
+            of_service,
+        };
+        let refused = Dimensions::of(&[], series_max).expect_err("it is none");
+        assert!(refused.to_string().contains("1 to 100000"), "{refused}");
+    }
 }
