@@ -3,7 +3,7 @@
 //! The machine lies behind a lock that its loop takes for each record and a query for each look. A seal moves into `unstored` under the same lock, and out
 //! of it under the lock of the catalog that its blocks appear in, so a point is always in exactly one of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bus::machine::{LedgerEntry, Machine, Stopped};
@@ -13,7 +13,7 @@ use telemetry::{RecordTime, Tenant};
 
 use crate::block::meta::Applied;
 use crate::head::{Head, TenantHead};
-use crate::machine::{PointsMachine, SealedHead};
+use crate::machine::{PointsMachine, SealedHead, StoredHead};
 
 /// One owned partition.
 pub(crate) struct LivePartition {
@@ -94,9 +94,9 @@ impl LivePartition {
         at(&self.state.lock())
     }
 
-    /// See [`PointsMachine::seal_at`].
-    pub(crate) fn seal_at(&self, stored_ends: Vec<Offset>) {
-        self.state.lock().machine.seal_at(stored_ends);
+    /// See [`PointsMachine::seal_as`].
+    pub(crate) fn seal_as(&self, stored: BTreeSet<StoredHead>) {
+        self.state.lock().machine.seal_as(stored);
     }
 
     /// All heads, for as long as a query reads them.

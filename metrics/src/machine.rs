@@ -9,7 +9,7 @@ pub(crate) mod stage;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::machine::{Ledger, LedgerEntry, Machine, Sealing, Stopped};
@@ -41,6 +41,16 @@ pub struct DeadLetter {
     pub tenant: Tenant,
     pub n_points: u32,
     pub reason: String,
+}
+
+/// A head that was sealed and stored by whoever owned the partition before, and not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoredHead {
+    /// Offsets [first, end) that it was made from.
+    pub first_offset: Offset,
+    pub end_offset: Offset,
+    /// Record time of the record at its end.
+    pub record_time: RecordTime,
 }
 
 /// What a seal hands to the effects.
@@ -86,8 +96,8 @@ pub struct PointsMachine {
     begin: Option<Offset>,
     dead_letters: Vec<DeadLetter>,
     readers: Readers,
-    /// Where stored blocks end that the ledger does not know of, ascending.
-    stored_ends: VecDeque<Offset>,
+    /// Heads that are stored and that the ledger does not know of, by their first offset.
+    stored: BTreeMap<Offset, StoredHead>,
     point_bytes_max: u64,
 }
 
@@ -107,7 +117,7 @@ impl PointsMachine {
             begin: None,
             dead_letters: Vec::new(),
             readers: Readers::default(),
-            stored_ends: VecDeque::new(),
+            stored: BTreeMap::new(),
             point_bytes_max: POINT_BYTES_MAX,
         }
     }
@@ -181,19 +191,30 @@ impl PointsMachine {
         self.totals.iter()
     }
 
-    /// Seals at these offsets, ascending, and nowhere before the last of them: blocks that end there are stored already, perhaps by a release that
-    /// found heads full at other records, and what they have must not be in others as well.
-    pub(crate) fn seal_at(&mut self, stored_ends: Vec<Offset>) {
-        self.stored_ends = stored_ends.into();
+    /// Seals as these were sealed, as far as one begins where the other ends and the first where this machine does: they are stored already, perhaps by a
+    /// release that found heads full at other records, and what they have must not be in others as well.
+    pub(crate) fn seal_as(&mut self, stored: impl IntoIterator<Item = StoredHead>) {
+        let by_first = stored.into_iter().map(|head| (head.first_offset, head));
+        self.stored = by_first.collect();
     }
 
-    /// Whether a stored block ends at this record, if one ends here or later.
-    fn ends_stored(&mut self, at: Offset) -> Option<bool> {
-        let is_reached = *self.stored_ends.front()? <= at;
-        while self.stored_ends.front().is_some_and(|end| *end <= at) {
-            self.stored_ends.pop_front();
+    /// Whether the stored head that begins where the open one does ends at this record; none if there is no such one. One that was made from another log,
+    /// as its end is not there or its time is long over, counts no more.
+    fn ends_stored(&mut self, record: &Record) -> Option<bool> {
+        let begin = self.begin?;
+        let stored = *self.stored.get(&begin)?;
+        let latest_ms = stored
+            .record_time
+            .unix_ms
+            .saturating_add(SEAL_EVERY_MS as i64);
+        let is_late = record.appended_at.unix_ms > latest_ms;
+        if record.offset < stored.end_offset && !is_late {
+            return Some(false);
         }
-        Some(is_reached)
+        self.stored.remove(&begin);
+        let is_its_end =
+            (record.offset, record.appended_at) == (stored.end_offset, stored.record_time);
+        is_its_end.then_some(true)
     }
 
     fn is_full(&self) -> bool {
@@ -354,7 +375,7 @@ impl Machine for PointsMachine {
     fn apply(&mut self, record: &Record) -> Result<Option<Arc<SealedHead>>, Stopped> {
         self.begin.get_or_insert(record.offset);
         self.ledger.step(record.appended_at);
-        let ends_stored = self.ends_stored(record.offset);
+        let ends_stored = self.ends_stored(record);
         let may_end = ends_stored != Some(false);
         let mut sealed = None;
         while let Some(second) = self.ledger.close_second(LATE_WINDOW) {

@@ -258,9 +258,9 @@ impl<L: Log> Parts<L> {
             return Ok(());
         }
         let begin = machine.0.look(State::begin).unwrap_or(Offset(0));
-        let ends = self.store.stored_ends(of.partition.0, begin).await;
-        let ends = ends.map_err(|error| RunError::Stored(error.into()))?;
-        machine.0.seal_at(ends);
+        let stored = self.store.stored_behind(of.partition.0, begin).await;
+        let stored = stored.map_err(|error| RunError::Stored(error.into()))?;
+        machine.0.seal_as(stored);
         Ok(())
     }
 

@@ -261,17 +261,41 @@ fn a_head_is_sealed_each_five_minutes() {
 }
 
 #[test]
-fn stored_blocks_say_where_heads_end_until_the_last_of_them() {
-    for (stored, expected) in [
-        (vec![20], vec![(0, 20), (20, 300), (300, 600)]),
-        (vec![20, 300], vec![(0, 20), (20, 300), (300, 600)]),
-        (vec![20, 310], vec![(0, 20), (20, 310), (310, 600)]),
-        (vec![650], vec![(0, 650)]),
-        (vec![800], vec![]),
+fn stored_heads_say_where_heads_end_as_far_as_they_follow_each_other() {
+    let stored = |first: u64, end: u64| StoredHead {
+        first_offset: Offset(first),
+        end_offset: Offset(end),
+        record_time: RecordTime {
+            unix_ms: end as i64 * 1_000,
+        },
+    };
+    // of another log
+    let ends_elsewhere = StoredHead {
+        record_time: RecordTime { unix_ms: 200_077 },
+        ..stored(0, 400)
+    };
+    let long_ago = StoredHead {
+        record_time: RecordTime { unix_ms: -100_000 },
+        ..stored(0, 400)
+    };
+    for (heads, expected) in [
+        (vec![stored(0, 20)], vec![(0, 20), (20, 300), (300, 600)]),
+        (
+            vec![stored(0, 20), stored(20, 310)],
+            vec![(0, 20), (20, 310), (310, 600)],
+        ),
+        (vec![stored(0, 650)], vec![(0, 650)]),
+        (vec![stored(0, 800)], vec![]),
+        (
+            vec![stored(10, 290), stored(301, 320)],
+            vec![(0, 300), (300, 600)],
+        ),
+        (vec![ends_elsewhere], vec![(0, 600)]),
+        (vec![long_ago], vec![(0, 300), (300, 600)]),
     ] {
         let mut machine = PointsMachine::new(OF, 1);
-        machine.seal_at(stored.iter().copied().map(Offset).collect());
-        assert_eq!(sealed_in_700_s(machine), expected, "{stored:?}");
+        machine.seal_as(heads.clone());
+        assert_eq!(sealed_in_700_s(machine), expected, "{heads:?}");
     }
 }
 

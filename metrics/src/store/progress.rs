@@ -1,5 +1,6 @@
 //! How far the store has come: which partitions it owns, and up to when answers are complete.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use blocks::{BlockKind, BlockStore, BlocksError};
@@ -10,6 +11,7 @@ use super::MetricsStore;
 use crate::block::Meta;
 use crate::catalog::KnownBlock;
 use crate::live::{LivePartition, State};
+use crate::machine::StoredHead;
 
 impl MetricsStore {
     /// Partitions that this process owns, each with the record time of its newest stored seal.
@@ -29,23 +31,22 @@ impl MetricsStore {
         catalog.newest_of(partition).map(|block| block.meta.clone())
     }
 
-    /// Where sealed blocks of a partition end that are stored behind an offset, ascending, whichever process wrote them.
-    pub(crate) async fn stored_ends(
+    /// Heads of a partition that are stored and begin at an offset or behind it, whichever process wrote them.
+    pub(crate) async fn stored_behind(
         &self,
         partition: u32,
-        behind: Offset,
-    ) -> Result<Vec<Offset>, BlocksError> {
+        begin: Offset,
+    ) -> Result<BTreeSet<StoredHead>, BlocksError> {
         let listed = self.inner.blocks.list(BlockKind::Metrics).await?;
         let known = listed.into_iter().flat_map(KnownBlock::of);
         let sealed = known.filter(|block| block.meta.level == 0 && !block.is_beside());
         let of_partition = sealed.filter(|block| block.meta.partition == partition);
-        let mut ends: Vec<Offset> = of_partition
-            .map(|block| Offset(block.meta.end_offset))
-            .filter(|end| *end > behind)
-            .collect();
-        ends.sort_unstable();
-        ends.dedup(); // a block each tenant
-        Ok(ends)
+        let heads = of_partition.map(|block| StoredHead {
+            first_offset: Offset(block.meta.first_offset),
+            end_offset: Offset(block.meta.end_offset),
+            record_time: block.meta.sealed_last,
+        });
+        Ok(heads.filter(|head| head.first_offset >= begin).collect())
     }
 
     /// Record time up to which everything derived from spans is in answers: the least over partitions of `spans`, and over those of `points`. None while
