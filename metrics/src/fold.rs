@@ -122,7 +122,9 @@ impl Fold<'_> {
             Some(_) => self.totals.stored += 1,
             None => {
                 self.totals.beyond_cap += 1;
-                self.head.note_beyond(metric_of(labels));
+                if fits {
+                    self.head.note_beyond(metric_of(labels));
+                }
             }
         }
         series

@@ -42,7 +42,7 @@ pub const METADATA_MAX: usize = 16_384;
 /// Tellings of metrics, and resources, of a tenant that are known by the hash of their bytes; others are read each time.
 pub const TOLD_MAX: usize = 65_536;
 
-/// Metrics of a tenant that one head names as being beyond a cap.
+/// Metrics of a tenant that one head names as being beyond a cap; the rest is one without a name.
 pub const BEYOND_MAX: usize = 64;
 
 /// How many series there may be; from the limits in force.
@@ -87,7 +87,7 @@ pub struct TenantHead {
     told: HashTable<RunHash>,
     /// Info series of resources, by the bytes of these.
     infos: HashTable<(RunHash, Vec<SeriesId>)>,
-    /// Points that a cap allowed no series of their own, by metric, of the first metrics.
+    /// Points that a cap allowed no series of their own, by metric.
     beyond: BTreeMap<Box<str>, u64>,
     bytes: u64,
 }
@@ -222,6 +222,8 @@ impl TenantHead {
             *n += 1;
         } else if self.beyond.len() < BEYOND_MAX {
             self.beyond.insert(metric.into(), 1);
+        } else {
+            *self.beyond.entry("".into()).or_default() += 1;
         }
     }
 

@@ -191,24 +191,19 @@ impl PointsMachine {
         self.totals.iter()
     }
 
-    /// Seals as these were sealed, as far as one begins where the other ends and the first where this machine does: they are stored already, perhaps by a
+    /// Ends heads where these end, as far as one begins where the other ends and the first where this machine does: they are stored already, perhaps by a
     /// release that found heads full at other records, and what they have must not be in others as well.
     pub(crate) fn seal_as(&mut self, stored: impl IntoIterator<Item = StoredHead>) {
         let by_first = stored.into_iter().map(|head| (head.first_offset, head));
         self.stored = by_first.collect();
     }
 
-    /// Whether the stored head that begins where the open one does ends at this record; none if there is no such one. One that was made from another log,
-    /// as its end is not there or its time is long over, counts no more.
+    /// Whether the stored head that begins where the open one does ends at this record; none if there is no such one. One whose end is not in this log was
+    /// made from another, and counts no more.
     fn ends_stored(&mut self, record: &Record) -> Option<bool> {
         let begin = self.begin?;
         let stored = *self.stored.get(&begin)?;
-        let latest_ms = stored
-            .record_time
-            .unix_ms
-            .saturating_add(SEAL_EVERY_MS as i64);
-        let is_late = record.appended_at.unix_ms > latest_ms;
-        if record.offset < stored.end_offset && !is_late {
+        if record.offset < stored.end_offset {
             return Some(false);
         }
         self.stored.remove(&begin);
@@ -217,8 +212,13 @@ impl PointsMachine {
         is_its_end.then_some(true)
     }
 
-    fn is_full(&self) -> bool {
-        is_full(self.head.held(), self.n_partitions, self.point_bytes_max)
+    /// Whether the head ends before its time is over. One that is to end with a stored one waits for that, but not beyond its share of memory.
+    fn ends_early(&self, ends_stored: Option<bool>) -> bool {
+        let held = self.head.held();
+        match ends_stored {
+            Some(ends) => ends || has_its_share(held, self.n_partitions, POINT_BYTES_MAX),
+            None => is_full(held, self.n_partitions, self.point_bytes_max),
+        }
     }
 
     /// Whether a second ends a block: partitions end theirs at different seconds, so that they do not all write at once.
@@ -357,8 +357,14 @@ impl PointsMachine {
 }
 
 fn is_full(held: HeadBytes, n_partitions: u32, point_bytes_max: u64) -> bool {
+    held.points >= point_bytes_max.max(held.series)
+        || has_its_share(held, n_partitions, point_bytes_max)
+}
+
+/// Whether a head takes as much as it may of what all heads may.
+fn has_its_share(held: HeadBytes, n_partitions: u32, point_bytes_max: u64) -> bool {
     let share = HEADS_BYTES_MAX / u64::from(n_partitions.max(1));
-    held.points >= point_bytes_max.max(held.series) || held.all() >= share.max(point_bytes_max)
+    held.all() >= share.max(point_bytes_max)
 }
 
 fn caps(limits: &Limits, n_partitions: u32) -> Caps {
@@ -376,14 +382,13 @@ impl Machine for PointsMachine {
         self.begin.get_or_insert(record.offset);
         self.ledger.step(record.appended_at);
         let ends_stored = self.ends_stored(record);
-        let may_end = ends_stored != Some(false);
         let mut sealed = None;
         while let Some(second) = self.ledger.close_second(LATE_WINDOW) {
-            if may_end && self.ends_block(second) {
+            if self.ends_block(second) {
                 sealed = Some(self.seal(second, record));
             }
         }
-        if sealed.is_none() && ends_stored.unwrap_or_else(|| self.is_full()) {
+        if sealed.is_none() && self.ends_early(ends_stored) {
             sealed = Some(self.seal(self.ledger.closed(), record));
         }
         self.ledger.close_rest(LATE_WINDOW);

@@ -1,6 +1,6 @@
 //! What the time-series store counts of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -32,14 +32,14 @@ pub struct OfTenant {
 }
 
 /// A metric of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OfMetric {
     pub tenant: String,
     pub metric: String,
 }
 
-/// Metrics beyond a cap that are counted by name; the rest counts under none.
-const METRICS_MAX: usize = 1_000;
+/// Metrics of a tenant beyond a cap that are counted by name; the rest counts under none.
+const METRICS_MAX: usize = 100;
 
 /// A partition of `points`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,7 +57,7 @@ pub struct Metrics {
     /// Points that a cap allowed no series of their own: deltas count in the overflow series, other samples are refused.
     pub series_overflow: Family<OfMetric, Counter>,
     /// The metrics that it names.
-    overflowing: Arc<Mutex<BTreeSet<OfMetric>>>,
+    overflowing: Arc<Mutex<BTreeMap<Tenant, BTreeSet<String>>>>,
     /// Derived records whose predecessor never came.
     pub derived_gaps: Family<OfPartition, Gauge<u64, AtomicU64>>,
     /// Points in blocks that are new.
@@ -180,17 +180,15 @@ impl Metrics {
     }
 
     fn overflow(&self, tenant: &Tenant, metric: &str, n_points: u64) {
-        let tenant = tenant.to_string();
-        let metric = metric.to_owned();
-        let mut of = OfMetric { tenant, metric };
-        let mut named = self.overflowing.lock();
-        if !named.contains(&of) {
-            if named.len() < METRICS_MAX {
-                named.insert(of.clone());
-            } else {
-                of.metric.clear();
-            }
+        let mut overflowing = self.overflowing.lock();
+        let named = overflowing.entry(tenant.clone()).or_default();
+        if named.len() < METRICS_MAX && !named.contains(metric) {
+            named.insert(metric.to_owned());
         }
+        let of = OfMetric {
+            tenant: tenant.to_string(),
+            metric: named.get(metric).cloned().unwrap_or_default(),
+        };
         self.series_overflow.get_or_create(&of).inc_by(n_points);
     }
 
@@ -232,5 +230,34 @@ impl Metrics {
                 self.points.get_or_create(&of).set(number);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_with_names_without_end_takes_none_of_the_others() {
+        let metrics = Metrics::default();
+        let [wild, tame] = ["wild", "tame"].map(|name| name.parse().expect("a tenant"));
+        for n in 0..METRICS_MAX + 5 {
+            metrics.overflow(&wild, &format!("m{n}"), 1);
+        }
+        metrics.overflow(&tame, "logins", 7);
+        metrics.overflow(&wild, "m0", 1);
+        let count = |tenant: &str, metric: &str| {
+            let (tenant, metric) = (tenant.to_owned(), metric.to_owned());
+            let of = OfMetric { tenant, metric };
+            metrics.series_overflow.get_or_create(&of).get()
+        };
+        assert_eq!(
+            (
+                count("wild", "m0"),
+                count("wild", ""),
+                count("tame", "logins")
+            ),
+            (2, 5, 7)
+        );
     }
 }

@@ -241,7 +241,9 @@ impl<L: Log> Parts<L> {
             Err(error @ (RunError::LedgerMissing(_) | RunError::LedgerDamaged { .. })) => {
                 self.metrics.ledgers_lost.inc();
                 tracing::error!(code = "TW6012", partition = of.partition.0, %error, "the ledger is lost; the partition goes on behind its newest block");
-                self.resume(of, n_partitions).await
+                let (machine, taken) = self.resume(of, n_partitions).await?;
+                self.seal_as_stored(&machine, of).await?;
+                Ok((machine, taken))
             }
             Err(error) => Err(error),
         }

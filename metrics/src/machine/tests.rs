@@ -269,29 +269,21 @@ fn stored_heads_say_where_heads_end_as_far_as_they_follow_each_other() {
             unix_ms: end as i64 * 1_000,
         },
     };
-    // of another log
-    let ends_elsewhere = StoredHead {
-        record_time: RecordTime { unix_ms: 200_077 },
-        ..stored(0, 400)
+    let of_another_log = StoredHead {
+        record_time: RecordTime { unix_ms: 77 },
+        ..stored(0, 20)
     };
-    let long_ago = StoredHead {
-        record_time: RecordTime { unix_ms: -100_000 },
-        ..stored(0, 400)
-    };
+    let timed = vec![(0, 300), (300, 600)];
     for (heads, expected) in [
         (vec![stored(0, 20)], vec![(0, 20), (20, 300), (300, 600)]),
         (
-            vec![stored(0, 20), stored(20, 310)],
-            vec![(0, 20), (20, 310), (310, 600)],
+            vec![stored(0, 20), stored(20, 30)],
+            vec![(0, 20), (20, 30), (30, 300), (300, 600)],
         ),
-        (vec![stored(0, 650)], vec![(0, 650)]),
-        (vec![stored(0, 800)], vec![]),
-        (
-            vec![stored(10, 290), stored(301, 320)],
-            vec![(0, 300), (300, 600)],
-        ),
-        (vec![ends_elsewhere], vec![(0, 600)]),
-        (vec![long_ago], vec![(0, 300), (300, 600)]),
+        (vec![stored(0, 300), stored(300, 600)], timed.clone()),
+        (vec![stored(0, 650)], timed.clone()),
+        (vec![stored(10, 290), stored(301, 320)], timed.clone()),
+        (vec![of_another_log], timed),
     ] {
         let mut machine = PointsMachine::new(OF, 1);
         machine.seal_as(heads.clone());

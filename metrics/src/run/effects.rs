@@ -91,7 +91,9 @@ impl<L: Log> Write<Arc<SealedHead>> for HeadWriter<L> {
     fn written(&self, sealed: &Arc<SealedHead>) {
         self.metrics.sealed(self.of.partition, sealed);
         for (tenant, head) in sealed.head.tenants() {
-            for (metric, n_points) in head.beyond().take(TOLD_MAX) {
+            let mut beyond: Vec<(&str, u64)> = head.beyond().collect();
+            beyond.sort_by_key(|(_, n_points)| std::cmp::Reverse(*n_points));
+            for (metric, n_points) in beyond.into_iter().take(TOLD_MAX) {
                 tracing::warn!(code = "TW6015", partition = self.of.partition.0, %tenant, metric, n_points, "a metric has more series than metrics.series_max or metrics.metric_series_max allow: deltas count in its overflow series, other samples of new series are refused");
             }
         }

@@ -34,7 +34,7 @@ impl Missing {
 
     /// Whether it is told because something was not heard, and not because of what was.
     pub(super) fn is_of_silence(&self) -> bool {
-        matches!(self.code, "TW3102" | "TW3104" | "TW3108")
+        matches!(self.code, "TW3102" | "TW3103" | "TW3104" | "TW3108")
     }
 
     /// Spans do not say whose they are.

@@ -1,4 +1,4 @@
-//! A policy as text: TOML, as in the configuration, with every limit spelled out.
+//! A policy as text: TOML, as in the configuration, with every limit spelled out, but those of series (docs/formats/control-record.md).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -46,13 +46,15 @@ struct Dimension {
 /// Why names are no dimensions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DimensionError {
-    #[error("{n} dimensions, over the limit of {DIMENSIONS_MAX}")]
+    #[error("dimensions: {n}, over the limit of {DIMENSIONS_MAX}")]
     TooMany { n: usize },
-    #[error("{name:?} is no name of an attribute: 1 to {NAME_BYTES_MAX} bytes")]
+    #[error("dimensions: {name:?} is no name of an attribute: 1 to {NAME_BYTES_MAX} bytes")]
     Name { name: String },
     #[error("series_max and span_names_max are 1 to {SERIES_OF_TENANT_MAX}")]
     SeriesMax,
-    #[error("{name:?} would be the label {label:?}, which series of spans have already")]
+    #[error(
+        "dimensions: {name:?} would be the label {label:?}, which series of spans have already"
+    )]
     Taken { name: String, label: String },
 }
 
@@ -160,7 +162,7 @@ mod tests {
         check(&[""], Err("no name"));
         check(
             &["1", "2", "3", "4", "5", "6", "7", "8", "9"],
-            Err("9 dimensions"),
+            Err("dimensions: 9"),
         );
     }
 }

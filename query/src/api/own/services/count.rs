@@ -39,6 +39,18 @@ impl Count {
             n: n_of_share,
         }
     }
+
+    /// Both together, each told by spans of its own.
+    pub(super) fn plus(self, other: Self) -> Self {
+        let is_exact = self.kind == "exact" && other.kind == "exact";
+        Self {
+            value: self.value + other.value,
+            low: self.low + other.low,
+            high: self.high + other.high,
+            kind: if is_exact { "exact" } else { "estimate" },
+            n: self.n + other.n,
+        }
+    }
 }
 
 /// Wilson's interval of a share that was seen in `n`.

@@ -46,70 +46,82 @@ pub(super) fn by_instance(counted: &Groups, spans: &[Seen]) -> Shares {
     shares
 }
 
-/// What an instance has of one operation, and by how many spans that is told.
-#[derive(Default)]
-struct Part {
-    measure: Measure,
-    n: usize,
-}
-
-impl Part {
-    fn add(&mut self, calls: f64, is_failed: bool) {
-        self.measure.calls += calls;
-        self.measure.failed += if is_failed { calls } else { 0.0 };
-    }
+/// Calls of an operation that are kept alike: those that failed, or the rest.
+struct Stratum<'a> {
+    is_failed: bool,
+    total: f64,
+    /// Those that were seen.
+    spans: Vec<&'a Seen>,
+    weight: f64,
 }
 
 fn of_operation(mut operation: Key, counted: Measure, spans: &[&Seen]) -> Shares {
     operation.push(String::new());
-    let mut parts: BTreeMap<Key, Part> = BTreeMap::new();
     if spans.is_empty() {
-        let (measure, n) = (counted, 0);
-        parts.insert(operation, Part { measure, n });
-    } else {
-        // what failed is kept more often than the rest, so each has its own shares
-        let is_failed = |span: &&Seen| span.fault.is_some();
-        let (failed, rest): (Vec<&Seen>, _) = spans.iter().copied().partition(is_failed);
-        share_out(&mut parts, &operation, (counted.failed, true), &failed);
-        let n_rest = counted.calls - counted.failed;
-        share_out(&mut parts, &operation, (n_rest, false), &rest);
+        let count = Some(Count::of(counted.calls, 1.0, (0, 0)));
+        let measure = counted;
+        return Shares::from([(operation, Share { measure, count })]);
     }
-    let total: f64 = parts.values().map(|part| part.measure.calls).sum();
-    let share = |(key, part): (Key, Part)| {
-        let share = if total > 0.0 {
-            part.measure.calls / total
-        } else {
-            0.0
-        };
-        let share = Share {
-            count: Some(Count::of(total, share, (spans.len(), part.n))),
-            measure: part.measure,
-        };
-        (key, share)
+    // what failed is kept more often than the rest, so each has its own shares
+    let is_failed = |span: &&Seen| span.fault.is_some();
+    let (failed, rest): (Vec<&Seen>, _) = spans.iter().copied().partition(is_failed);
+    let strata = [
+        Stratum::of(true, counted.failed, failed),
+        Stratum::of(false, counted.calls - counted.failed, rest),
+    ];
+    let mut parts: BTreeMap<Key, Measure> = BTreeMap::new();
+    for stratum in &strata {
+        stratum.share_out(&mut parts, &operation);
+    }
+    let share = |(key, measure): (Key, Measure)| {
+        let [failed, rest] = &strata;
+        let failed = failed.count(&key, &operation);
+        let count = Some(failed.plus(rest.count(&key, &operation)));
+        (key, Share { measure, count })
     };
     parts.into_iter().map(share).collect()
 }
 
-/// Gives each instance its part of a count, by the weight of its spans; all of it to the one without a name if there are none.
-fn share_out(
-    parts: &mut BTreeMap<Key, Part>,
-    unknown: &Key,
-    (counted, is_failed): (f64, bool),
-    spans: &[&Seen],
-) {
-    // what is open may be in a trace already and in no series yet
-    let total = counted.max(spans.len() as f64);
-    if spans.is_empty() && total > 0.0 {
-        let part = parts.entry(unknown.clone()).or_default();
-        part.add(total, is_failed);
+impl<'a> Stratum<'a> {
+    fn of(is_failed: bool, counted: f64, spans: Vec<&'a Seen>) -> Self {
+        Self {
+            is_failed,
+            // what is open may be in a trace already and in no series yet
+            total: counted.max(spans.len() as f64),
+            weight: spans.iter().map(|span| span.weight).sum(),
+            spans,
+        }
     }
-    let weight: f64 = spans.iter().map(|span| span.weight).sum();
-    for span in spans {
-        let calls = total * span.weight / weight;
-        let part = parts.entry(span.key.clone()).or_default();
-        part.add(calls, is_failed);
-        part.measure.server.observe_weighted(span.duration_s, calls);
-        part.n += 1;
+
+    /// Gives each instance its part, by the weight of its spans; all of it to the one without a name if there are none.
+    fn share_out(&self, parts: &mut BTreeMap<Key, Measure>, unknown: &Key) {
+        let mut add = |key: &Key, calls: f64, duration_s: Option<f64>| {
+            let measure = parts.entry(key.clone()).or_default();
+            measure.calls += calls;
+            measure.failed += if self.is_failed { calls } else { 0.0 };
+            if let Some(duration_s) = duration_s {
+                measure.server.observe_weighted(duration_s, calls);
+            }
+        };
+        if self.spans.is_empty() && self.total > 0.0 {
+            add(unknown, self.total, None);
+        }
+        for span in &self.spans {
+            let calls = self.total * span.weight / self.weight;
+            add(&span.key, calls, Some(span.duration_s));
+        }
+    }
+
+    /// How many of an instance there are.
+    fn count(&self, key: &Key, unknown: &Key) -> Count {
+        let of_key = self.spans.iter().filter(|span| span.key == *key);
+        let (n, weight) = of_key.fold((0, 0.0), |(n, sum), span| (n + 1, sum + span.weight));
+        let share = if self.spans.is_empty() {
+            f64::from(u8::from(key == unknown))
+        } else {
+            weight / self.weight
+        };
+        Count::of(self.total, share, (self.spans.len(), n))
     }
 }
 

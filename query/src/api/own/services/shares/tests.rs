@@ -104,3 +104,42 @@ fn durations_of_an_instance_are_those_of_its_spans() {
         "{p95:?}"
     );
 }
+
+#[test]
+fn an_interval_is_as_wide_as_what_it_is_told_by_allows() {
+    // a hundred failures, all kept, of a; of ten thousand others ten are kept, one of them of b
+    let failed = ["a 0.1 x1 failed"; 100].into_iter();
+    let rest = ["a 0.1 x1000"; 9].into_iter().chain(["b 0.1 x1000"]);
+    let spans: Vec<Seen> = failed.chain(rest).map(span).collect();
+    let measure = Measure {
+        calls: 10_100.0,
+        failed: 100.0,
+        ..Measure::default()
+    };
+    let counted = Groups::from([(key(&["GET /", "SPAN_KIND_SERVER"]), measure)]);
+    let shares = by_instance(&counted, &spans);
+    let of = |instance| {
+        let share = &shares[&key(&["GET /", "SPAN_KIND_SERVER", instance])];
+        let count = serde_json::to_value(share.count.expect("a count")).expect("JSON");
+        ["value", "low", "high", "n"].map(|name| count[name].as_f64().unwrap_or_default())
+    };
+    // Wilson's interval of 1 in 10 is 0.018 to 0.404
+    let [value, low, high, n] = of("b");
+    assert!((value - 1_000.0).abs() < 1e-6 && n == 1.0, "{:?}", of("b"));
+    assert!(
+        (low - 179.0).abs() < 5.0 && (high - 4_042.0).abs() < 5.0,
+        "{:?}",
+        of("b")
+    );
+    let [value, low, high, n] = of("a");
+    assert!(
+        (value - 9_100.0).abs() < 1e-6 && n == 109.0,
+        "{:?}",
+        of("a")
+    );
+    assert!(
+        (low - 6_058.0).abs() < 5.0 && (high - 9_921.0).abs() < 5.0,
+        "{:?}",
+        of("a")
+    );
+}
