@@ -8,9 +8,9 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use blocks::Blocks;
-use bus::Local;
 use bus::local::disk::Disk;
 use bus::testing::SimDisk;
+use bus::{Consumer, Fetched, Local, Log, Partition, Start, Topic, TopicPartition};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -171,6 +171,17 @@ impl Drop for Served {
     }
 }
 
+/// Waits until the owner's limits are in the log: what comes from here on is taken under them.
+async fn limits_are_said(log: &Local) {
+    let points = TopicPartition {
+        topic: Topic::Points,
+        partition: Partition(0),
+    };
+    let consumer = log.consume(points, Start::Earliest).await;
+    let mut consumer = consumer.expect("a consumer");
+    while let Fetched::End = consumer.next().await.expect("it reads") {}
+}
+
 impl Served {
     pub(crate) async fn start() -> Self {
         Self::with(Config::default()).await
@@ -241,6 +252,7 @@ impl Served {
         });
         if reads {
             series.all_caught_up().await;
+            limits_are_said(&log).await;
         }
         let live = Alive::default();
         let query = Query::new(
