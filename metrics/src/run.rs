@@ -35,7 +35,7 @@ struct Parts<L: Log> {
     #[cfg(feature = "testing")]
     mutant: bus::machine::mutant::Mutant,
     #[cfg(feature = "testing")]
-    head_bytes_max: Option<u64>,
+    point_bytes_max: u64,
     log: L,
     store: MetricsStore,
     ledgers: Ledgers,
@@ -73,7 +73,7 @@ impl<L: Log> MetricsRunner<L> {
                 #[cfg(feature = "testing")]
                 mutant: bus::machine::mutant::Mutant::None,
                 #[cfg(feature = "testing")]
-                head_bytes_max: None,
+                point_bytes_max: crate::machine::POINT_BYTES_MAX,
                 log,
                 store,
                 ledgers: Ledgers::new(blocks),
@@ -103,10 +103,10 @@ impl<L: Log> MetricsRunner<L> {
     /// When it runs already.
     #[cfg(feature = "testing")]
     #[must_use]
-    pub fn holding(mut self, head_bytes_max: u64) -> Self {
+    pub fn holding(mut self, point_bytes_max: u64) -> Self {
         Arc::get_mut(&mut self.parts)
             .expect("nothing runs yet")
-            .head_bytes_max = Some(head_bytes_max);
+            .point_bytes_max = point_bytes_max;
         self
     }
 
@@ -249,7 +249,7 @@ impl<L: Log> Parts<L> {
         }
     }
 
-    /// Blocks that were stored when their seal was not committed any more are sealed again as they are.
+    /// Heads that were stored before the partition changed hands, and not committed, are sealed again as they were.
     async fn seal_as_stored(
         &self,
         machine: &SharedMachine,
@@ -296,11 +296,7 @@ impl<L: Log> Parts<L> {
 
     fn machine(&self, machine: PointsMachine) -> SharedMachine {
         #[cfg(feature = "testing")]
-        let machine = match self.head_bytes_max {
-            Some(bytes_max) => machine.holding(bytes_max),
-            None => machine,
-        }
-        .mutated(self.mutant);
+        let machine = machine.holding(self.point_bytes_max).mutated(self.mutant);
         SharedMachine(LivePartition::new(machine))
     }
 }

@@ -12,7 +12,7 @@ mod select;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blocks::{BlockKind, BlockStore, Blocks, BlocksError};
+use blocks::{BlockKind, BlockStore, Blocks, BlocksError, CatalogEntry};
 use bus::Partition;
 use bus::machine::CaughtUp;
 use moka::sync::Cache;
@@ -51,6 +51,19 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
 }
 
+/// The blocks that a block store lists. One whose entry cannot be understood is told and left alone.
+async fn listed(blocks: &Blocks) -> Result<Vec<KnownBlock>, BlocksError> {
+    let known = |entry: CatalogEntry| {
+        let name = entry.name.clone();
+        let told = |error: &_| {
+            tracing::error!(code = "TW6001", ?name, %error, "a block is left out");
+        };
+        KnownBlock::of(entry).inspect_err(told).ok()
+    };
+    let entries = blocks.list(BlockKind::Metrics).await?;
+    Ok(entries.into_iter().filter_map(known).collect())
+}
+
 impl MetricsStore {
     /// Reads which blocks there are. A block whose entry cannot be understood is told and left alone.
     ///
@@ -64,14 +77,8 @@ impl MetricsStore {
         metrics: Metrics,
     ) -> Result<Self, BlocksError> {
         let mut catalog = Catalog::default();
-        for entry in blocks.list(BlockKind::Metrics).await? {
-            let name = entry.name.clone();
-            match KnownBlock::of(entry) {
-                Ok(block) => catalog.insert(block),
-                Err(error) => {
-                    tracing::error!(code = "TW6001", ?name, %error, "a block is left out");
-                }
-            }
+        for block in listed(&blocks).await? {
+            catalog.insert(block);
         }
         let weight = |_: &blocks::BlockName, opened: &Arc<Opened>| {
             u32::try_from(opened.index.bytes()).unwrap_or(u32::MAX)

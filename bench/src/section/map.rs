@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use service_map::diff::diff;
 use service_map::graph::Graph;
-use service_map::graph::cluster::{Choice, Group, Only, picture};
+use service_map::graph::cluster::{Choice, Group, picture};
 use service_map::graph::measure::Measure;
 use service_map::graph::rows::EdgeRow;
 use service_map::layout::{Sketch, Spots, lay_out};
@@ -85,17 +85,7 @@ fn timed<T>(rounds: usize, work: impl Fn() -> T) -> String {
 }
 
 fn choice() -> Choice {
-    Choice {
-        group: Group::Service,
-        expand: BTreeSet::new(),
-        focus: Vec::new(),
-        env: None,
-        hops: 1,
-        only: Only::All,
-        q: String::new(),
-        nodes_max: 300,
-        range_s: RANGE_S,
-    }
+    Choice::everything(Group::Service, 300, RANGE_S)
 }
 
 /// Calls between services of teams of about forty, most of them within one; a few services are called by everyone, and a few edges run backward.

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use blocks::{BlockKind, BlockStore, BlocksError};
+use blocks::BlocksError;
 use bus::{Offset, Partition};
 use telemetry::RecordTime;
 
-use super::MetricsStore;
+use super::{MetricsStore, listed};
 use crate::block::Meta;
-use crate::catalog::KnownBlock;
 use crate::live::{LivePartition, State};
 use crate::machine::StoredHead;
 
@@ -37,8 +36,7 @@ impl MetricsStore {
         partition: u32,
         begin: Offset,
     ) -> Result<BTreeSet<StoredHead>, BlocksError> {
-        let listed = self.inner.blocks.list(BlockKind::Metrics).await?;
-        let known = listed.into_iter().flat_map(KnownBlock::of);
+        let known = listed(&self.inner.blocks).await?.into_iter();
         let sealed = known.filter(|block| block.meta.level == 0 && !block.is_beside());
         let of_partition = sealed.filter(|block| block.meta.partition == partition);
         let heads = of_partition.map(|block| StoredHead {

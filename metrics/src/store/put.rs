@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blocks::{BlockKind, BlockName, BlockStore, BlocksError, Put};
 use telemetry::Tenant;
 
-use super::{MetricsStore, WriteError};
+use super::{MetricsStore, WriteError, listed};
 use crate::block::read::leave_the_loop;
 use crate::block::{BlockBuilder, BuildError, Built, Meta};
 use crate::catalog::KnownBlock;
@@ -113,9 +113,8 @@ impl MetricsStore {
         if self.inner.catalog.read().has(name) {
             return Ok(None);
         }
-        let entries = self.inner.blocks.list(name.kind).await?;
-        let entry = entries.into_iter().find(|entry| entry.name == *name);
-        Ok(entry.and_then(|entry| KnownBlock::of(entry).ok()))
+        let mut known = listed(&self.inner.blocks).await?.into_iter();
+        Ok(known.find(|block| block.name == *name))
     }
 }
 

@@ -94,6 +94,24 @@ pub struct Choice {
     pub range_s: f64,
 }
 
+impl Choice {
+    /// Everything there is, in groups.
+    #[must_use]
+    pub fn everything(group: Group, nodes_max: usize, range_s: f64) -> Self {
+        Self {
+            group,
+            expand: BTreeSet::new(),
+            focus: Vec::new(),
+            hops: 1,
+            only: Only::All,
+            env: None,
+            q: String::new(),
+            nodes_max,
+            range_s,
+        }
+    }
+}
+
 /// What is drawn.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Picture {

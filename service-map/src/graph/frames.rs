@@ -100,7 +100,7 @@ fn track(frames: impl Iterator<Item = Option<(Measure, Verdict)>>, step_s: f64) 
 mod tests {
     use super::*;
     use crate::graph::Graph;
-    use crate::graph::cluster::{Choice, Communities, Group, Only, Plan};
+    use crate::graph::cluster::{Choice, Communities, Group, Plan};
     use crate::graph::rows::EdgeRow;
 
     #[test]
@@ -115,17 +115,7 @@ mod tests {
             ..EdgeRow::default()
         };
         let whole = Graph::build(&[row("b", 60.0), row("c", 30.0)], &[]);
-        let choice = Choice {
-            group: Group::Service,
-            expand: BTreeSet::new(),
-            focus: Vec::new(),
-            env: None,
-            hops: 1,
-            only: Only::All,
-            q: String::new(),
-            nodes_max: 300,
-            range_s: 180.0,
-        };
+        let choice = Choice::everything(Group::Service, 300, 180.0);
         let plan = Plan::of(&whole, &choice, Communities::default());
         let frame = |rows: &[EdgeRow]| plan.draw(&Graph::build(rows, &[]));
         let film = film(

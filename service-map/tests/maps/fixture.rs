@@ -1,9 +1,7 @@
 //! A map of real size: 1,238 services and 4,271 edges.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
-use service_map::graph::cluster::{Choice, Group, Only};
+use service_map::graph::cluster::{Choice, Group};
 use service_map::graph::measure::Measure;
 use service_map::graph::rows::EdgeRow;
 
@@ -36,15 +34,5 @@ pub(crate) fn rows() -> Option<Vec<EdgeRow>> {
 }
 
 pub(crate) fn choice(group: Group, nodes_max: usize) -> Choice {
-    Choice {
-        group,
-        expand: BTreeSet::new(),
-        focus: Vec::new(),
-        env: None,
-        hops: 1,
-        only: Only::All,
-        q: String::new(),
-        nodes_max,
-        range_s: RANGE_S,
-    }
+    Choice::everything(group, nodes_max, RANGE_S)
 }

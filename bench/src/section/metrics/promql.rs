@@ -126,15 +126,15 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let n_samples = fill(&product, settings, end_unix_ms)?;
     wait_until_idle(&product)?;
     let sealed = product.metric("tracewell_metrics_samples_total", &[])?;
-    let asked: Vec<Asked> = QUESTIONS
-        .iter()
-        .map(|question| ask(&product, question, end_unix_ms))
-        .collect::<anyhow::Result<_>>()?;
+    let ask_all = || -> anyhow::Result<Vec<Asked>> {
+        let questions = QUESTIONS.iter();
+        questions
+            .map(|question| ask(&product, question, end_unix_ms))
+            .collect()
+    };
+    let asked = ask_all()?;
     let pods = Pods::start(product.http())?;
-    let beside_pods: Vec<Asked> = QUESTIONS
-        .iter()
-        .map(|question| ask(&product, question, end_unix_ms))
-        .collect::<anyhow::Result<_>>()?;
+    let beside_pods = ask_all()?;
     let n_new = pods.stop()?;
     let mut table = Table::new(
         format!(

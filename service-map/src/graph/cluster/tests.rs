@@ -2,17 +2,7 @@ use super::*;
 use crate::graph::rows::{EdgeRow, ServiceRow};
 
 fn choice(group: Group, nodes_max: usize) -> Choice {
-    Choice {
-        group,
-        expand: BTreeSet::new(),
-        focus: Vec::new(),
-        env: None,
-        hops: 1,
-        only: Only::All,
-        q: String::new(),
-        nodes_max,
-        range_s: 300.0,
-    }
+    Choice::everything(group, nodes_max, 300.0)
 }
 
 fn edge(client: &str, server: &str, calls: f64, failed: f64) -> EdgeRow {
