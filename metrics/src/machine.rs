@@ -1,7 +1,8 @@
 //! The machine over one partition of `points`: a pure fold of records into the open head, which it seals each 5 minutes of shard time, or earlier when it is full.
 //!
 //! In: records, in order. Out: sealed heads, with what must be remembered. It reads no clock, no randomness and no file, so that whoever reads the same
-//! records seals the same blocks; who takes over hands in which heads are stored already (docs/decisions/215). Beside the log it remembers which requests it saw, up to where derived records are applied, and counts.
+//! records seals the same blocks; who takes over hands in which heads are stored already (docs/decisions/215). Beside the log it remembers which requests
+//! it saw, up to where derived records are applied, and counts.
 
 mod read;
 pub(crate) mod stage;

@@ -43,7 +43,7 @@ struct Dimension {
     label: String,
 }
 
-/// Why names are no dimensions.
+/// Why names are no dimensions, or bounds are none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DimensionError {
     #[error("dimensions: {n}, over the limit of {DIMENSIONS_MAX}")]

@@ -161,8 +161,8 @@ impl EdgeTable {
         };
         let (mut hash, mut found) = find(end.service);
         let mut service = end.service;
-        let mut fits = || has_room && self.alone_of.take(tenant, EDGES_OF_TENANT_MAX);
-        let overflowed = found.is_none() && !fits();
+        let overflowed =
+            found.is_none() && !(has_room && self.alone_of.take(tenant, EDGES_OF_TENANT_MAX));
         if overflowed {
             service = OVERFLOW;
             (hash, found) = find(service);

@@ -1,4 +1,5 @@
-//! Services with their numbers: `/services` and what lies under one of them. In: a range, a name. Out: rows; every number is counted before sampling, or says that it is an estimate.
+//! Services with their numbers: `/services` and what lies under one of them. In: a range, a name. Out: rows; every number is counted before sampling, or
+//! says that it is an estimate.
 
 pub(super) mod call;
 mod count;
