@@ -22,8 +22,10 @@ pub struct Config {
     /// `host.name` where the agent runs under another name than its host. At most 64. Default none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Processes told of in one reading: those that use most CPU and memory, then those in containers. Default 200.
+    /// Processes told of in one reading: those that use most CPU and memory, then those that send spans, then those in containers. Default 200.
     pub processes_max: u32,
+    /// Socket of the Docker Engine API, such as `/var/run/docker.sock`, that is asked what containers are called. Default empty: nobody is asked.
+    pub runtime_socket: PathBuf,
     /// Longest time from a request to its answer. Default 10 s.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
@@ -72,6 +74,7 @@ impl Default for Config {
             probes: vec![Probe::Host, Probe::Container, Probe::Process],
             attributes: BTreeMap::new(),
             processes_max: 200,
+            runtime_socket: PathBuf::new(),
             timeout: Duration::from_secs(10),
             buffer_bytes: 16 << 20,
             buffer_age: Duration::from_secs(15 * 60),
@@ -103,6 +106,7 @@ mod tests {
             interval = "5s"
             probes = ["host", "container"]
             buffer_bytes = "4MiB"
+            runtime_socket = "/var/run/docker.sock"
             [attributes]
             "deployment.environment.name" = "prod"
             [paths]
@@ -112,6 +116,7 @@ mod tests {
         assert_eq!(config.interval, Duration::from_secs(5));
         assert_eq!(config.probes, [Probe::Host, Probe::Container]);
         assert_eq!(config.buffer_bytes, 4 << 20);
+        assert_eq!(config.runtime_socket, PathBuf::from("/var/run/docker.sock"));
         assert_eq!(config.attributes["deployment.environment.name"], "prod");
         assert_eq!(config.paths.proc, PathBuf::from("/host/proc"));
         assert_eq!(config.paths.sys, PathBuf::from("/sys"));

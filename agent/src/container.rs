@@ -1,19 +1,24 @@
-//! Containers, found by the names of control groups, of version 1 and 2. In: the cgroup file system. Out: a sheet for each container. It asks no runtime:
-//! a container is a group whose name ends with 64 hex digits, whoever made it.
+//! Containers, found by the names of control groups, of version 1 and 2. In: the cgroup file system. Out: a sheet for each container. It needs no runtime:
+//! a container is a group whose name ends with 64 hex digits, whoever made it. A runtime is asked for names alone, and only where that is wanted.
 
 mod identity;
 mod network;
+mod runtime;
 mod tree;
 mod usage;
 mod v1;
 mod v2;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub(crate) use identity::{Identity, identity_of};
+use telemetry::Clock;
 
-use crate::config::Paths;
+pub(crate) use identity::{Identity, identity_of};
+pub(crate) use runtime::Names;
+
+use crate::config::{Config, Paths};
 use crate::file;
 use crate::host::{boot_unix_s, disk, ticks_per_s};
 use crate::instrument::CONTAINER_UPTIME;
@@ -21,6 +26,7 @@ use crate::process::stat::Stat;
 use crate::resource::Host;
 use crate::sheet::Sheet;
 use network::Namespaces;
+use runtime::Runtime;
 use tree::Tree;
 use usage::Usage;
 
@@ -37,6 +43,7 @@ pub(crate) struct ContainerProbe {
     paths: Paths,
     groups: Groups,
     tree: Tree,
+    runtime: Option<Runtime>,
     /// What stays of each container between readings, by its path in the tree.
     known: BTreeMap<PathBuf, Known>,
     boot_unix_ns: u64,
@@ -91,12 +98,15 @@ impl Groups {
 }
 
 impl ContainerProbe {
-    pub(crate) fn new(paths: Paths, now_unix_ns: u64) -> Self {
+    pub(crate) fn new(config: &Config, clock: &Clock, now_unix_ns: u64) -> Self {
+        let paths = config.paths.clone();
+        let socket = Some(&config.runtime_socket).filter(|path| !path.as_os_str().is_empty());
         let groups = Groups::find(&paths.cgroup);
         let boot_unix_s = boot_unix_s(&paths.proc);
         Self {
             tree: Tree::new(groups.searched()),
             groups,
+            runtime: socket.map(|path| Runtime::new(path.clone(), clock.clone())),
             known: BTreeMap::new(),
             boot_unix_ns: boot_unix_s.map_or(now_unix_ns, |s| s.saturating_mul(1_000_000_000)),
             ticks_per_s: ticks_per_s(),
@@ -104,10 +114,17 @@ impl ContainerProbe {
         }
     }
 
-    /// Reads all containers where `all`, else the young ones. Looking for new ones costs a `stat` for each known group.
-    pub(crate) fn observe(&mut self, host: &Host, now_unix_ns: u64, all: bool) -> Vec<Sheet> {
+    /// Reads all containers where `all`, else the young ones.
+    pub(crate) fn observe(&mut self, host: &mut Host, now_unix_ns: u64, all: bool) -> Vec<Sheet> {
         self.tree.refresh(all);
         self.remember(now_unix_ns);
+        if let Some(runtime) = &mut self.runtime {
+            let ids = self
+                .tree
+                .containers()
+                .map(|(_, container)| container.id.as_str());
+            host.call_containers(runtime.names(&ids.collect(), now_unix_ns));
+        }
         let due = self.due(now_unix_ns, all);
         if due.is_empty() {
             return Vec::new();

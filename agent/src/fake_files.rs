@@ -21,4 +21,14 @@ impl FakeFiles {
         fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
         fs::write(path, content).expect("written");
     }
+
+    /// Makes a link that says so, and the folders above it. What was there goes.
+    pub(crate) fn link(&self, name: &str, target: &str) {
+        let path = self.at(name);
+        fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
+        if path.is_symlink() {
+            fs::remove_file(&path).expect("removed");
+        }
+        std::os::unix::fs::symlink(target, path).expect("linked");
+    }
 }

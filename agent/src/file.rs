@@ -27,6 +27,12 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> Option<String> {
     })
 }
 
+/// A file of the host's first process, which is in the namespaces of the host; of this one where that may not be read.
+pub(crate) fn of_init(proc: &Path, name: &str, bytes_max: u64) -> Option<String> {
+    let read_of = |process: &str| read(&proc.join(process).join(name), bytes_max);
+    read_of("1").or_else(|| read_of("self"))
+}
+
 /// A short file.
 pub(crate) fn read_short(path: &Path) -> Option<String> {
     read(path, SHORT_BYTES_MAX)

@@ -1,5 +1,6 @@
 //! The host itself. In: files of procfs and sysfs. Out: points on a sheet. Each file is its own: what is missing or damaged is left out, the rest is told.
 
+pub(crate) mod address;
 mod cpu;
 pub(crate) mod disk;
 mod filesystem;
@@ -34,8 +35,7 @@ impl HostProbe {
             proc, sys, root, ..
         } = &self.paths;
         let read = |name: &str| file::read(&proc.join(name), file::LONG_BYTES_MAX);
-        let of_init =
-            |name: &str| read(&format!("1/{name}")).or_else(|| read(&format!("self/{name}")));
+        let of_init = |name: &str| file::of_init(proc, name, file::LONG_BYTES_MAX);
         let text = |content: Option<String>| content.unwrap_or_default();
 
         let uptime = text(read("uptime"));
@@ -55,11 +55,9 @@ impl HostProbe {
         disk::put(sheet, &text(read("diskstats")), |name| is_disk(sys, name));
         filesystem::put(sheet, &text(of_init("mounts")), root);
         network::put_interfaces(sheet, &text(of_init("net/dev")));
-        network::put_tcp(
-            sheet,
-            &text(of_init("net/snmp")),
-            &text(of_init("net/netstat")),
-        );
+        let snmp = text(of_init("net/snmp"));
+        network::put_tcp(sheet, &snmp, &text(of_init("net/netstat")));
+        network::put_connections(sheet, &snmp, &text(of_init("net/sockstat")));
         network::put_conntrack(sheet, proc);
     }
 }

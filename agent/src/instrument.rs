@@ -60,6 +60,7 @@ instruments! {
     SYSTEM_NETWORK_PACKETS = Counter "system.network.packet.count" "{packet}";
     SYSTEM_NETWORK_ERRORS = Counter "system.network.errors" "{error}";
     SYSTEM_NETWORK_DROPPED = Counter "system.network.packet.dropped" "{packet}";
+    SYSTEM_NETWORK_CONNECTIONS = UpDown "system.network.connection.count" "{connection}";
     // ours
     SYSTEM_TCP_SEGMENTS = Counter "system.network.tcp.segments" "{segment}";
     // ours
@@ -129,6 +130,8 @@ pub(crate) mod key {
     pub(crate) const FILESYSTEM_TYPE: &str = "system.filesystem.type";
     pub(crate) const INTERFACE: &str = "network.interface.name";
     pub(crate) const NETWORK_IO_DIRECTION: &str = "network.io.direction";
+    pub(crate) const NETWORK_TRANSPORT: &str = "network.transport";
+    pub(crate) const NETWORK_CONNECTION_STATE: &str = "network.connection.state";
     /// Ours: received, sent or retransmitted.
     pub(crate) const TCP_SEGMENT_TYPE: &str = "tcp.segment.type";
     /// Ours: cpu, memory, io or irq.

@@ -1,5 +1,6 @@
 //! All probes together, and when each is due. In: the second. Out: requests. It reads files and blocks meanwhile, so its owner calls it off the async threads.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use telemetry::Clock;
@@ -7,7 +8,7 @@ use telemetry::Clock;
 use crate::batch::{Batch, batches};
 use crate::config::{Config, Probe};
 use crate::container::ContainerProbe;
-use crate::host::{HostProbe, boot_unix_s};
+use crate::host::{HostProbe, address, boot_unix_s};
 use crate::instrument::{
     AGENT_BUFFER_USAGE, AGENT_POINTS_DROPPED, AGENT_POINTS_SENT, AGENT_PROBE_INTERVAL,
     AGENT_PROBE_TIME, key,
@@ -23,6 +24,9 @@ use crate::sheet::Sheet;
 pub(crate) struct Probes {
     clock: Clock,
     host: Host,
+    proc: PathBuf,
+    /// When it is looked where the host is reached.
+    addresses: Schedule,
     boot_unix_ns: u64,
     /// Since when the agent counts its own doings.
     begin_unix_ns: u64,
@@ -62,12 +66,14 @@ impl Probes {
         wanted.dedup();
         let timed = |probe| Timed {
             probe,
-            reader: Reader::new(probe, config, now_unix_ns),
+            reader: Reader::new(probe, config, &clock, now_unix_ns),
             schedule: Schedule::new(config.interval),
             spent: Duration::ZERO,
         };
         Self {
             host,
+            proc: config.paths.proc.clone(),
+            addresses: Schedule::new(config.interval),
             boot_unix_ns: boot_unix_s.map_or(now_unix_ns, |s| s.saturating_mul(1_000_000_000)),
             begin_unix_ns: now_unix_ns,
             probes: wanted.into_iter().map(timed).collect(),
@@ -81,6 +87,9 @@ impl Probes {
         let now_unix_ns = unix_ns(&self.clock);
         let mut sheets = Vec::new();
         let mut any_due = false;
+        if self.addresses.take_due(now_unix_ns / 1_000_000_000) {
+            self.host.reach_at(address::of_host(&self.proc));
+        }
         for timed in &mut self.probes {
             let is_due = timed.schedule.take_due(now_unix_ns / 1_000_000_000);
             any_due |= is_due;
@@ -88,11 +97,12 @@ impl Probes {
                 continue;
             }
             let begin = self.clock.monotonic();
-            sheets.extend(
-                timed
-                    .reader
-                    .read(&self.host, self.boot_unix_ns, now_unix_ns, is_due),
-            );
+            sheets.extend(timed.reader.read(
+                &mut self.host,
+                self.boot_unix_ns,
+                now_unix_ns,
+                is_due,
+            ));
             timed.took(now_unix_ns, self.clock.monotonic() - begin, is_due);
         }
         if any_due {
@@ -157,18 +167,20 @@ impl Timed {
 }
 
 impl Reader {
-    fn new(probe: Probe, config: &Config, now_unix_ns: u64) -> Self {
-        let paths = config.paths.clone();
+    fn new(probe: Probe, config: &Config, clock: &Clock, now_unix_ns: u64) -> Self {
         match probe {
-            Probe::Host => Self::Host(HostProbe::new(paths)),
-            Probe::Container => Self::Container(Box::new(ContainerProbe::new(paths, now_unix_ns))),
-            Probe::Process => Self::Process(ProcessProbe::new(paths, config.processes_max)),
+            Probe::Host => Self::Host(HostProbe::new(config.paths.clone())),
+            Probe::Container => {
+                let probe = ContainerProbe::new(config, clock, now_unix_ns);
+                Self::Container(Box::new(probe))
+            }
+            Probe::Process => Self::Process(ProcessProbe::new(config)),
         }
     }
 
     fn read(
         &mut self,
-        host: &Host,
+        host: &mut Host,
         boot_unix_ns: u64,
         now_unix_ns: u64,
         is_due: bool,

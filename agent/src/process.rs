@@ -1,13 +1,15 @@
-//! Processes: those that use most, and those in containers. In: `/proc/<pid>`. Out: a sheet for each process told of. Arguments are never read.
+//! Processes: those that use most, those that send spans, and those in containers. In: `/proc/<pid>` and tables of sockets. Out: a sheet for each process told
+//! of. Arguments are never read.
 
 mod select;
+mod senders;
 pub(crate) mod stat;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::Paths;
+use crate::config::{Config, Paths};
 use crate::container::{Identity, identity_of};
 use crate::file::{self, field};
 use crate::host::{boot_unix_s, ticks_per_s};
@@ -19,6 +21,7 @@ use crate::instrument::{
 use crate::resource::{Host, ProcessIdentity};
 use crate::sheet::Sheet;
 use select::{Candidate, select};
+use senders::Senders;
 use stat::Stat;
 
 /// Processes looked at in one reading.
@@ -33,6 +36,7 @@ pub(crate) struct ProcessProbe {
     processes_max: usize,
     /// CPU time of each process at the last reading, by pid and start.
     before: BTreeMap<(u64, u64), u64>,
+    senders: Senders,
     /// By the host's clock when the agent began: the kernel's own figure moves with the clock, and a process must keep its creation time.
     boot_unix_s: u64,
     ticks_per_s: f64,
@@ -40,11 +44,13 @@ pub(crate) struct ProcessProbe {
 }
 
 impl ProcessProbe {
-    pub(crate) fn new(paths: Paths, processes_max: u32) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let paths = config.paths.clone();
         Self {
             boot_unix_s: boot_unix_s(&paths.proc).unwrap_or(0),
-            processes_max: processes_max as usize,
+            processes_max: config.processes_max as usize,
             before: BTreeMap::new(),
+            senders: Senders::new(paths.proc.clone(), &config.endpoint),
             ticks_per_s: ticks_per_s(),
             page_bytes: rustix::param::page_size() as u64,
             paths,
@@ -58,8 +64,12 @@ impl ProcessProbe {
         candidates.sort_unstable_by_key(|candidate| candidate.pid);
         self.before = candidates
             .iter()
-            .map(|c| ((c.pid, c.stat.start_ticks), c.stat.cpu_ticks()))
+            .map(|c| (c.key(), c.stat.cpu_ticks()))
             .collect();
+        let senders = self.senders.find(&candidates, now_unix_ns);
+        for candidate in &mut candidates {
+            candidate.sends = senders.contains(&candidate.pid);
+        }
         let told = select(candidates, self.processes_max);
         let sheets = told
             .iter()
@@ -81,6 +91,7 @@ impl ProcessProbe {
             recent_ticks: stat.cpu_ticks().saturating_sub(before.unwrap_or(0)),
             stat,
             container,
+            sends: false,
         })
     }
 

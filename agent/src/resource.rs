@@ -1,5 +1,5 @@
-//! Who a figure is about: resource attributes of the host, of a container, of a process. In: `machine-id`, the kernel's name of the host, what the
-//! configuration says. Out: lists of OTLP attributes with the keys that spans of the same things carry.
+//! Who a figure is about: resource attributes of the host, of a container, of a process. In: `machine-id`, the kernel's name of the host, its addresses, what
+//! the runtime calls containers, what the configuration says. Out: lists of OTLP attributes with the keys that spans of the same things carry.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +9,12 @@ use telemetry::semconv;
 use uuid::Uuid;
 
 use crate::config::Paths;
-use crate::container::Identity;
+use crate::container::{Identity, Names};
 use crate::file;
 use crate::sheet::attribute;
 
 const HOST_ARCH: &str = "host.arch";
+const HOST_IP: &str = "host.ip";
 const OS_TYPE: &str = "os.type";
 const PROCESS_EXECUTABLE_NAME: &str = "process.executable.name";
 /// Namespace of the ids of instances, from the semantic conventions of `service.instance.id`.
@@ -23,6 +24,10 @@ const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     attributes: Vec<KeyValue>,
+    /// Where it is reached. They may change, so they are no part of what containers and processes carry.
+    addresses: Vec<String>,
+    /// What the runtime calls containers.
+    names: Names,
     /// What tells this host from others: its id, else its name.
     key: String,
 }
@@ -56,6 +61,8 @@ impl Host {
                 .iter()
                 .map(|(k, v)| attribute(k, v.as_str()))
                 .collect(),
+            addresses: Vec::new(),
+            names: Names::new(),
         }
     }
 
@@ -64,8 +71,30 @@ impl Host {
         !self.key.is_empty()
     }
 
+    /// Takes where it is reached now. What is configured stays.
+    pub(crate) fn reach_at(&mut self, addresses: Vec<String>) {
+        if !self.has(HOST_IP) {
+            self.addresses = addresses;
+        }
+    }
+
+    /// Takes what containers are called.
+    pub(crate) fn call_containers(&mut self, names: &Names) {
+        if self.names != *names {
+            self.names.clone_from(names);
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.attributes.iter().any(|attribute| attribute.key == key)
+    }
+
     pub(crate) fn resource(&self) -> Vec<KeyValue> {
-        self.with(None, None)
+        let mut attributes = self.with(None, None);
+        if !self.addresses.is_empty() {
+            attributes.push(attribute(HOST_IP, self.addresses.as_slice()));
+        }
+        attributes
     }
 
     pub(crate) fn container(&self, container: &Identity) -> Vec<KeyValue> {
@@ -93,6 +122,9 @@ impl Host {
             if let Some(uid) = &container.pod_uid {
                 attributes.push(attribute(semconv::K8S_POD_UID, uid.as_str()));
             }
+            let names = self.names.get(&container.id).into_iter().flatten();
+            let names = names.filter(|(key, _)| !self.has(key));
+            attributes.extend(names.map(|(key, name)| attribute(key, name.as_str())));
         }
         if let Some(process) = process {
             let created = created_text(process.created_unix_ms);
@@ -214,6 +246,59 @@ mod tests {
         assert_eq!(text(&host, "host.name"), Some("node-1"));
         assert_eq!(text(&host, "deployment.environment.name"), Some("prod"));
         assert_eq!(host.iter().filter(|a| a.key == "host.name").count(), 1);
+    }
+
+    #[test]
+    fn a_hosts_addresses_are_its_own_resources_alone() {
+        let (_folder, paths) = tree("3d1219c7c4c5404aaa1f6d2a48adfda4", "node-1");
+        let mut host = Host::find(&paths, &BTreeMap::new());
+        assert_eq!(value(&host.resource(), "host.ip"), None);
+        host.reach_at(vec!["192.0.2.2".to_owned(), "fd00::2".to_owned()]);
+        let Some(Value::ArrayValue(told)) = value(&host.resource(), "host.ip").cloned() else {
+            panic!("host.ip is a list")
+        };
+        assert_eq!(told.values.len(), 2);
+        let container = Identity {
+            id: "ab".repeat(32),
+            pod_uid: None,
+        };
+        assert_eq!(value(&host.container(&container), "host.ip"), None);
+        let configured = BTreeMap::from([("host.ip".to_owned(), "192.0.2.9".to_owned())]);
+        let mut host = Host::find(&paths, &configured);
+        host.reach_at(vec!["192.0.2.2".to_owned()]);
+        assert_eq!(text(&host.resource(), "host.ip"), Some("192.0.2.9"));
+    }
+
+    #[test]
+    fn a_container_and_its_processes_carry_its_names() {
+        let (_folder, paths) = tree("3d1219c7c4c5404aaa1f6d2a48adfda4", "node-1");
+        let configured = BTreeMap::from([("k8s.namespace.name".to_owned(), "shop".to_owned())]);
+        let mut host = Host::find(&paths, &configured);
+        let container = Identity {
+            id: "ab".repeat(32),
+            pod_uid: None,
+        };
+        let instance =
+            |resource: &[KeyValue]| text(resource, "service.instance.id").map(str::to_owned);
+        let before = instance(&host.container(&container));
+        let names = [("container.name", "cart"), ("k8s.namespace.name", "other")];
+        let names = names.map(|(key, name)| (key, name.to_owned())).to_vec();
+        host.call_containers(&Names::from([(container.id.clone(), names)]));
+        let process = ProcessIdentity {
+            pid: 71,
+            vpid: 1,
+            created_unix_ms: 0,
+            name: "cart",
+        };
+        let told = host.container(&container);
+        assert_eq!(instance(&told), before, "named or not, it is the same");
+        for told in [told, host.process(Some(&container), &process)] {
+            assert_eq!(text(&told, "container.name"), Some("cart"));
+            assert_eq!(text(&told, "k8s.namespace.name"), Some("shop"));
+            let keys = told.iter().filter(|a| a.key == "k8s.namespace.name");
+            assert_eq!(keys.count(), 1, "what is configured wins");
+        }
+        assert_eq!(text(&host.process(None, &process), "container.name"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The figures of one resource at one time, as OTLP. In: an instrument, a value and its attributes. Out: a `ResourceMetrics`.
 
 use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, InstrumentationScope, KeyValue, any_value::Value as Any,
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value::Value as Any,
 };
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
@@ -28,12 +28,19 @@ pub(crate) struct Sheet {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Attr<'a> {
     Text(&'a str),
+    Texts(&'a [String]),
     Int(u64),
 }
 
 impl<'a> From<&'a str> for Attr<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [String]> for Attr<'a> {
+    fn from(texts: &'a [String]) -> Self {
+        Self::Texts(texts)
     }
 }
 
@@ -175,13 +182,18 @@ fn metric_of(instrument: &Instrument) -> Metric {
 
 /// An attribute as OTLP has it.
 pub(crate) fn attribute<'a>(key: &str, value: impl Into<Attr<'a>>) -> KeyValue {
+    let text = |text: &str| Any::StringValue(text.to_owned());
+    let some = |value| AnyValue { value: Some(value) };
     let value = match value.into() {
-        Attr::Text(text) => Any::StringValue(text.to_owned()),
+        Attr::Text(one) => text(one),
+        Attr::Texts(all) => Any::ArrayValue(ArrayValue {
+            values: all.iter().map(|one| some(text(one))).collect(),
+        }),
         Attr::Int(int) => Any::IntValue(i64::try_from(int).unwrap_or(i64::MAX)),
     };
     KeyValue {
         key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
+        value: Some(some(value)),
         ..KeyValue::default()
     }
 }

@@ -5,4 +5,15 @@
 pub mod otlp;
 pub mod process;
 
+use std::io::Write;
+
 pub use process::{Tracewell, now};
+
+/// Says that a test is skipped, and why, past what captures the words of tests that pass.
+///
+/// # Panics
+/// Where there is no standard error.
+pub fn skipped(test: &str, why: &str) {
+    let told = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
+    told.expect("standard error is there");
+}

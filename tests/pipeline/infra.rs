@@ -122,10 +122,7 @@ async fn the_container_of_a_process_is_shown_beside_the_span_that_it_sent() -> R
     let group = match Group::make(CPUS) {
         Ok(group) => group,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-            {
-                eprintln!("SKIPPED: no control group can be made: {error:#}");
-            }
+            harness::skipped("infra of a container", &format!("{error:#}"));
             return Ok(());
         }
     };

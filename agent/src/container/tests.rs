@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 
 use telemetry::Clock;
 
 use super::*;
 use crate::batch::{batches, decode};
+use crate::config::Config;
 use crate::fake_files::FakeFiles;
 use crate::process::ProcessProbe;
 use crate::sheet::lines_of;
@@ -58,7 +60,11 @@ impl Tree {
     }
 
     fn probe(&self) -> ContainerProbe {
-        ContainerProbe::new(self.paths.clone(), NOW_NS)
+        let config = Config {
+            paths: self.paths.clone(),
+            ..Config::default()
+        };
+        ContainerProbe::new(&config, &Clock::host(), NOW_NS)
     }
 }
 
@@ -119,7 +125,7 @@ fn unified() -> (Tree, String) {
 #[test]
 fn a_container_of_version_2_is_told_whole() {
     let (tree, _) = unified();
-    let sheets = tree.probe().observe(&tree.host(), NOW_NS, true);
+    let sheets = tree.probe().observe(&mut tree.host(), NOW_NS, true);
     has(
         &lines(sheets),
         &[
@@ -154,7 +160,7 @@ fn a_container_of_version_2_is_told_whole() {
 #[test]
 fn a_container_is_named_by_its_resource_and_counts_from_its_start() {
     let (tree, _) = unified();
-    let sheets = tree.probe().observe(&tree.host(), NOW_NS, true);
+    let sheets = tree.probe().observe(&mut tree.host(), NOW_NS, true);
     let told = decode(&batches(sheets, 0)[0]);
     let resource = format!("{:?}", told[0].resource);
     for part in [
@@ -180,7 +186,7 @@ fn what_has_no_limit_tells_none() {
     let (tree, group) = unified();
     tree.file(&format!("{group}/memory.max"), "max\n");
     tree.file(&format!("{group}/cpu.max"), "max 100000\n");
-    let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
+    let lines = lines(tree.probe().observe(&mut tree.host(), NOW_NS, true));
     assert!(!lines.iter().any(|l| l.contains("limit")), "{lines:#?}");
 }
 
@@ -190,7 +196,7 @@ fn a_container_in_the_hosts_network_tells_no_traffic() {
     let link = tree.files.at("proc/71/ns/net");
     fs::remove_file(&link).expect("removed");
     std::os::unix::fs::symlink("net:[1]", &link).expect("linked");
-    let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
+    let lines = lines(tree.probe().observe(&mut tree.host(), NOW_NS, true));
     assert!(!lines.iter().any(|l| l.contains("network")), "{lines:#?}");
 }
 
@@ -252,7 +258,7 @@ fn a_container_of_version_1_is_told_from_each_tree() {
             content.1,
         );
     }
-    let lines = lines(tree.probe().observe(&tree.host(), NOW_NS, true));
+    let lines = lines(tree.probe().observe(&mut tree.host(), NOW_NS, true));
     has(
         &lines,
         &[
@@ -280,46 +286,84 @@ fn a_container_of_version_1_is_told_from_each_tree() {
 fn young_containers_are_told_between_readings_and_old_ones_are_not() {
     let (tree, _) = unified();
     let mut probe = tree.probe();
-    let host = tree.host();
-    assert_eq!(probe.observe(&host, NOW_NS, true).len(), 1);
-    assert!(probe.observe(&host, NOW_NS + SECOND_NS, false).is_empty());
+    let mut host = tree.host();
+    assert_eq!(probe.observe(&mut host, NOW_NS, true).len(), 1);
+    assert!(
+        probe
+            .observe(&mut host, NOW_NS + SECOND_NS, false)
+            .is_empty()
+    );
 
     let young = "f".repeat(64);
     let group = format!("cgroup/docker/{young}");
     tree.process(72, 1_801.0, "net:[3]");
     tree.file(&format!("{group}/cgroup.procs"), "72\n");
     tree.file(&format!("{group}/memory.current"), "5\n");
-    let told = probe.observe(&host, NOW_NS + 2 * SECOND_NS, false);
+    let told = probe.observe(&mut host, NOW_NS + 2 * SECOND_NS, false);
     assert_eq!(told.len(), 1, "found in the second in which it was made");
     has(
         &lines(told),
         &["container.memory.usage.total{} 5", "container.uptime{} 1"],
     );
     assert_eq!(
-        probe.observe(&host, NOW_NS + 30 * SECOND_NS, false).len(),
+        probe
+            .observe(&mut host, NOW_NS + 30 * SECOND_NS, false)
+            .len(),
         1
     );
     assert!(
         probe
-            .observe(&host, NOW_NS + 31 * SECOND_NS, false)
+            .observe(&mut host, NOW_NS + 31 * SECOND_NS, false)
             .is_empty()
     );
 
     fs::remove_dir_all(tree.files.at(&group)).expect("removed");
-    assert_eq!(probe.observe(&host, NOW_NS + 40 * SECOND_NS, true).len(), 1);
+    assert_eq!(
+        probe
+            .observe(&mut host, NOW_NS + 40 * SECOND_NS, true)
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_container_that_lives_4_s_is_told_in_each_of_them() {
+    let (tree, _) = unified();
+    let mut host = tree.host();
+    for is_watched in [true, false] {
+        let mut probe = tree.probe();
+        if !is_watched {
+            probe.tree = super::Tree::unwatched(probe.groups.searched());
+        }
+        assert_eq!(probe.tree.is_watched(), is_watched);
+        probe.observe(&mut host, NOW_NS, true);
+        let group = format!("cgroup/docker/{}", "b".repeat(64));
+        let mut told = Vec::new();
+        for s in 1..10 {
+            match s {
+                3 => tree.file(&format!("{group}/memory.current"), "6\n"),
+                7 => fs::remove_dir_all(tree.files.at(&group)).expect("removed"),
+                _ => {}
+            }
+            let sheets = probe.observe(&mut host, NOW_NS + s * SECOND_NS, false);
+            let is_ours = |line: &String| line == "container.memory.usage.total{} 6";
+            told.extend(lines(sheets).iter().any(is_ours).then_some(s));
+        }
+        assert_eq!(told, [3, 4, 5, 6], "watched: {is_watched}");
+    }
 }
 
 #[test]
 fn many_young_containers_take_turns() {
     let (tree, _) = unified();
     let mut probe = tree.probe();
-    let host = tree.host();
-    probe.observe(&host, NOW_NS, true);
+    let mut host = tree.host();
+    probe.observe(&mut host, NOW_NS, true);
     for n in 0..YOUNG_MAX + 8 {
         tree.file(&format!("cgroup/docker/{n:064x}/memory.current"), "5\n");
     }
     let mut told = |s: u64| {
-        let sheets = probe.observe(&host, NOW_NS + s * SECOND_NS, false);
+        let sheets = probe.observe(&mut host, NOW_NS + s * SECOND_NS, false);
         let resources: BTreeSet<String> = sheets
             .into_iter()
             .map(|sheet| format!("{:?}", sheet.finish().resource))
@@ -335,7 +379,7 @@ fn many_young_containers_take_turns() {
 fn a_container_that_starts_again_under_its_id_counts_from_its_new_start() {
     let (tree, group) = unified();
     let mut probe = tree.probe();
-    probe.observe(&tree.host(), NOW_NS, true);
+    probe.observe(&mut tree.host(), NOW_NS, true);
     let before: Vec<Known> = probe.known.values().copied().collect();
     // Made before the old one is removed: a file system may give a freed inode out again at once.
     let other = tree.files.at("cgroup/other");
@@ -345,7 +389,7 @@ fn a_container_that_starts_again_under_its_id_counts_from_its_new_start() {
     fs::remove_dir_all(&place).expect("removed");
     fs::rename(other, place).expect("moved");
     tree.process(73, 1_790.0, "net:[2]");
-    probe.observe(&tree.host(), NOW_NS, true);
+    probe.observe(&mut tree.host(), NOW_NS, true);
     let after: Vec<Known> = probe.known.values().copied().collect();
     assert_eq!(before[0].start_unix_ns, (BOOT_S + 60) * SECOND_NS);
     assert_eq!(after[0].start_unix_ns, (BOOT_S + 1_790) * SECOND_NS);
@@ -393,17 +437,17 @@ fn damaged_files_leave_out_what_they_cannot_tell_and_nothing_else() {
         let good = fs::read(&path).expect("there");
         for content in garbage {
             fs::write(&path, content).expect("written");
-            let lines = lines(probe.observe(&tree.host(), NOW_NS, true));
+            let lines = lines(probe.observe(&mut tree.host(), NOW_NS, true));
             assert!(lines.len() > 10, "{name} {content:?}");
         }
         for cut in 0..good.len() {
             fs::write(&path, &good[..cut]).expect("written");
-            probe.observe(&tree.host(), NOW_NS, true);
+            probe.observe(&mut tree.host(), NOW_NS, true);
         }
         fs::remove_file(&path).expect("removed");
-        probe.observe(&tree.host(), NOW_NS, true);
+        probe.observe(&mut tree.host(), NOW_NS, true);
         fs::create_dir(&path).expect("made");
-        probe.observe(&tree.host(), NOW_NS, true);
+        probe.observe(&mut tree.host(), NOW_NS, true);
         fs::remove_dir(&path).expect("removed");
         fs::write(&path, &good).expect("written");
     }
@@ -415,7 +459,19 @@ struct RealGroup {
 }
 
 impl RealGroup {
-    /// `None` where control groups of version 1 may not be made.
+    /// `None` where control groups of version 1 may not be made: then the test is skipped and says so, past whatever captures what tests print.
+    fn make_or_skip(id: &str, test: &str) -> Option<Self> {
+        let made = Self::make(id);
+        if made.is_none() {
+            let told = writeln!(
+                std::io::stderr(),
+                "SKIPPED {test}: control groups of version 1 cannot be made here"
+            );
+            told.expect("standard error is there");
+        }
+        made
+    }
+
     fn make(id: &str) -> Option<Self> {
         let trees = ["memory", "cpu", "cpuacct", "pids", "blkio"];
         let mut group = Self { places: Vec::new() };
@@ -459,17 +515,33 @@ impl Drop for Child {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn the_kernel_tells_of_a_real_control_group_and_of_its_end() {
+    let mut tree = super::Tree::new(Groups::find(&Paths::default().cgroup).searched());
+    tree.refresh(true);
+    let id = format!("{:064x}", u128::from(std::process::id()) | 0xa9e1 << 64);
+    let has = |tree: &super::Tree| tree.containers().any(|(_, container)| container.id == id);
+    let Some(group) = RealGroup::make_or_skip(&id, "control group") else {
+        return;
+    };
+    assert!(tree.is_watched(), "looks below are told by the kernel");
+    tree.refresh(false);
+    assert!(has(&tree));
+    drop(group);
+    tree.refresh(false);
+    assert!(!has(&tree));
+    assert!(tree.is_watched());
+}
+
+#[test]
 fn a_real_container_of_this_machine_is_found_and_measured() {
     let paths = Paths::default();
-    let host = Host::find(&paths, &BTreeMap::new());
+    let mut host = Host::find(&paths, &BTreeMap::new());
     let now_ns = || Clock::host().wall().unix_ms as u64 * 1_000_000;
-    let mut probe = ContainerProbe::new(paths.clone(), now_ns());
-    probe.observe(&host, now_ns(), true);
+    let mut probe = ContainerProbe::new(&Config::default(), &Clock::host(), now_ns());
+    probe.observe(&mut host, now_ns(), true);
 
     let id = format!("{:064x}", u128::from(std::process::id()) | 0xa9e0 << 64);
-    let Some(group) = RealGroup::make(&id) else {
-        eprintln!("skipped: control groups of version 1 cannot be made here");
+    let Some(group) = RealGroup::make_or_skip(&id, "container") else {
         return;
     };
     let busy = std::process::Command::new("sh")
@@ -480,7 +552,7 @@ fn a_real_container_of_this_machine_is_found_and_measured() {
     group.add(child.0.id());
     // Looks between the readings of all: the container is new, so they tell of it.
     let mut look = || {
-        let batches = batches(probe.observe(&host, now_ns(), false), 0);
+        let batches = batches(probe.observe(&mut host, now_ns(), false), 0);
         let told = batches.iter().flat_map(decode);
         let ours = told.filter(|m| format!("{:?}", m.resource).contains(&id));
         ours.flat_map(|m| lines_of(&m)).collect::<Vec<String>>()
@@ -510,7 +582,10 @@ fn a_real_container_of_this_machine_is_found_and_measured() {
         );
     }
     // The same container is on the process's resource: the join from a pid to its container.
-    let mut processes = ProcessProbe::new(paths.clone(), 32_768);
+    let mut processes = ProcessProbe::new(&Config {
+        processes_max: 32_768,
+        ..Config::default()
+    });
     let told = batches(processes.observe(&host, now_ns()), 0);
     let resources = told
         .iter()

@@ -1,12 +1,13 @@
-//! `/proc/net/{dev,snmp,netstat}` and conntrack: what interfaces and TCP did. `net/dev` of a container's process tells of the container.
+//! `/proc/net/{dev,snmp,netstat,sockstat}` and conntrack: what interfaces and TCP did. `net/dev` of a container's process tells of the container.
 
 use std::path::Path;
 
 use crate::file::{self, word};
 use crate::instrument::{
     CONTAINER_NETWORK_DROPPED, CONTAINER_NETWORK_ERRORS, CONTAINER_NETWORK_IO, Instrument,
-    SYSTEM_CONNTRACK_COUNT, SYSTEM_CONNTRACK_MAX, SYSTEM_NETWORK_DROPPED, SYSTEM_NETWORK_ERRORS,
-    SYSTEM_NETWORK_IO, SYSTEM_NETWORK_PACKETS, SYSTEM_TCP_LISTEN_DROPS, SYSTEM_TCP_SEGMENTS, key,
+    SYSTEM_CONNTRACK_COUNT, SYSTEM_CONNTRACK_MAX, SYSTEM_NETWORK_CONNECTIONS,
+    SYSTEM_NETWORK_DROPPED, SYSTEM_NETWORK_ERRORS, SYSTEM_NETWORK_IO, SYSTEM_NETWORK_PACKETS,
+    SYSTEM_TCP_LISTEN_DROPS, SYSTEM_TCP_SEGMENTS, key,
 };
 use crate::sheet::Sheet;
 
@@ -84,6 +85,20 @@ pub(super) fn put_tcp(sheet: &mut Sheet, snmp: &str, netstat: &str) {
     );
 }
 
+/// Connections by the states that the kernel counts; those of others it tells only one by one. Whatever it calls established may wait to be closed by this side.
+pub(super) fn put_connections(sheet: &mut Sheet, snmp: &str, sockstat: &str) {
+    for (state, count) in [
+        ("established", column(snmp, "Tcp:", "CurrEstab")),
+        ("time_wait", pair(sockstat, "TCP:", "tw")),
+    ] {
+        let attributes = [
+            (key::NETWORK_TRANSPORT, "tcp".into()),
+            (key::NETWORK_CONNECTION_STATE, state.into()),
+        ];
+        sheet.put(&SYSTEM_NETWORK_CONNECTIONS, count, &attributes);
+    }
+}
+
 pub(super) fn put_conntrack(sheet: &mut Sheet, proc: &Path) {
     let number = |name: &str| file::number(&proc.join("sys/net/netfilter").join(name));
     sheet.put(&SYSTEM_CONNTRACK_COUNT, number("nf_conntrack_count"), &[]);
@@ -96,6 +111,13 @@ fn column(table: &str, begin: &str, name: &str) -> Option<u64> {
     let (names, values) = (lines.next()?, lines.next()?);
     let n = names.split_whitespace().position(|n| n == name)?;
     word(values, n)
+}
+
+/// The figure after a name in the line with this begin: `TCP: inuse 5 orphan 0 tw 3`.
+fn pair(table: &str, begin: &str, name: &str) -> Option<u64> {
+    let line = table.lines().find(|line| line.starts_with(begin))?;
+    let n = line.split_whitespace().position(|n| n == name)?;
+    word(line, n + 1)
 }
 
 #[cfg(test)]
@@ -135,6 +157,22 @@ mod tests {
                 "system.network.tcp.segments{tcp.segment.type=sent} 20",
                 "system.network.tcp.segments{tcp.segment.type=retransmitted} 3",
                 "system.network.tcp.listen_drops{} 6",
+            ]
+        );
+    }
+
+    #[test]
+    fn connections_are_told_by_the_states_that_are_counted() {
+        let mut sheet = Sheet::for_test();
+        let snmp = "Tcp: ActiveOpens CurrEstab InSegs\nTcp: 9 12 10\n";
+        let sockstat = "sockets: used 19\nTCP: inuse 5 orphan 0 tw 3 alloc 5 mem 278\nTCP6: tw 9\n";
+        put_connections(&mut sheet, snmp, sockstat);
+        put_connections(&mut sheet, "Tcp: CurrEstab\n", "TCP: tw\n");
+        assert_eq!(
+            sheet.lines(),
+            [
+                "system.network.connection.count{network.transport=tcp,network.connection.state=established} 12",
+                "system.network.connection.count{network.transport=tcp,network.connection.state=time_wait} 3",
             ]
         );
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 12] = [
     ("uptime", "19871.30 39000.12\n"),
     (
         "stat",
@@ -34,8 +34,10 @@ const FILES: [(&str, &str); 10] = [
     ),
     (
         "1/net/snmp",
-        "Tcp: InSegs OutSegs RetransSegs\nTcp: 10 20 3\n",
+        "Tcp: CurrEstab InSegs OutSegs RetransSegs\nTcp: 4 10 20 3\n",
     ),
+    ("1/net/sockstat", "TCP: inuse 5 orphan 0 tw 3\n"),
+    ("sys/net/netfilter/nf_conntrack_count", "7\n"),
 ];
 
 fn tree() -> (tempfile::TempDir, HostProbe) {
@@ -76,6 +78,9 @@ fn every_file_has_its_part() {
         "system.filesystem.usage{",
         "system.network.io{",
         "system.network.tcp.segments{",
+        "system.network.connection.count{network.transport=tcp,network.connection.state=established} 4",
+        "system.network.connection.count{network.transport=tcp,network.connection.state=time_wait} 3",
+        "system.network.conntrack.count{} 7",
     ] {
         assert!(
             lines.iter().any(|l| l.starts_with(begin)),

@@ -16,9 +16,19 @@ pub(super) struct Candidate {
     /// CPU time since the last reading; since its start where there was none.
     pub(super) recent_ticks: u64,
     pub(super) container: Option<Identity>,
+    /// Whether it sends spans, or did lately, from outside containers.
+    pub(super) sends: bool,
 }
 
-/// The [`TOP`] by CPU and by memory, then those in containers with most CPU, `processes_max` together; in order of pid.
+impl Candidate {
+    /// Pid and start: pids come again.
+    pub(super) fn key(&self) -> (u64, u64) {
+        (self.pid, self.stat.start_ticks)
+    }
+}
+
+/// The [`TOP`] by CPU and by memory, then those that send spans, then those in containers, whose container is told of anyway; of both with most CPU first,
+/// `processes_max` together. In order of pid.
 pub(super) fn select(mut candidates: Vec<Candidate>, processes_max: usize) -> Vec<Candidate> {
     let by = |figure: &dyn Fn(&Candidate) -> u64, limit: usize| {
         let mut order: Vec<(u64, u64)> = candidates
@@ -31,14 +41,16 @@ pub(super) fn select(mut candidates: Vec<Candidate>, processes_max: usize) -> Ve
     };
     let cpu: Vec<u64> = by(&|c| c.recent_ticks, TOP);
     let memory: Vec<u64> = by(&|c| c.stat.rss_pages, TOP);
-    // One more than it used, so that an idle process of a container counts too.
-    let in_container = |c: &Candidate| match c.container {
-        Some(_) => c.recent_ticks.saturating_add(1),
-        None => 0,
+    // One more than it used, so that an idle process counts too.
+    let one_more = |c: &Candidate, counts: bool| match counts {
+        true => c.recent_ticks.saturating_add(1),
+        false => 0,
     };
-    let contained: Vec<u64> = by(&in_container, processes_max);
+    let sending: Vec<u64> = by(&|c| one_more(c, c.sends), processes_max);
+    let contained: Vec<u64> = by(&|c| one_more(c, c.container.is_some()), processes_max);
+    let order = [cpu, memory, sending, contained];
     let mut told = BTreeSet::new();
-    for pid in cpu.into_iter().chain(memory).chain(contained) {
+    for pid in order.into_iter().flatten() {
         if told.len() >= processes_max {
             break;
         }
@@ -71,6 +83,14 @@ mod tests {
                 id: "a".repeat(64),
                 pod_uid: None,
             }),
+            sends: false,
+        }
+    }
+
+    fn sender(pid: u64, recent_ticks: u64) -> Candidate {
+        Candidate {
+            sends: true,
+            ..candidate(pid, recent_ticks, 0, false)
         }
     }
 
@@ -91,6 +111,31 @@ mod tests {
     fn everything_in_containers_is_told_even_idle() {
         let candidates = vec![candidate(1, 0, 0, false), candidate(2, 0, 0, true)];
         assert_eq!(pids(candidates, 200), [2]);
+    }
+
+    #[test]
+    fn a_quiet_process_that_sends_spans_is_told() {
+        let mut candidates: Vec<Candidate> = (1..=100)
+            .map(|pid| candidate(pid, 200 - pid, 100, false))
+            .collect();
+        candidates.push(sender(101, 0));
+        let expected: Vec<u64> = (1..=20).chain([101]).collect();
+        assert_eq!(pids(candidates, 200), expected);
+    }
+
+    #[test]
+    fn where_not_all_fit_the_top_comes_before_senders_and_they_before_containers() {
+        let top = (1..=20).map(|pid| candidate(pid, 1_000, 1_000, false));
+        let senders = (21..=30).map(|pid| sender(pid, pid));
+        let contained = (31..=300).map(|pid| candidate(pid, pid, 1, true));
+        let all: Vec<Candidate> = top.chain(senders).chain(contained).collect();
+        let busiest: Vec<u64> = (282..=300).rev().chain([281]).collect();
+        let mut expected: Vec<u64> = (1..=30).chain(busiest).collect();
+        expected.sort_unstable();
+        assert_eq!(pids(all.clone(), 50), expected);
+        let expected: Vec<u64> = (1..=20).chain(26..=30).collect();
+        assert_eq!(pids(all.clone(), 25), expected, "senders with most CPU");
+        assert_eq!(pids(all, 10), (1..=10).collect::<Vec<u64>>());
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Stat {
     }
 
     /// `None` where a figure is missing: a line cut short is not half a process.
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let (_, rest) = line.split_once('(')?;
         let (name, rest) = rest.rsplit_once(')')?;
         let words: Vec<&str> = rest.split_whitespace().collect();

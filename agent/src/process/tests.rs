@@ -51,6 +51,13 @@ impl Tree {
         }
     }
 
+    fn probe(&self) -> ProcessProbe {
+        ProcessProbe::new(&Config {
+            paths: self.paths.clone(),
+            ..Config::default()
+        })
+    }
+
     fn told(&self, probe: &mut ProcessProbe) -> Vec<(String, Vec<String>)> {
         let host = Host::find(&self.paths, &BTreeMap::new());
         told(probe.observe(&host, NOW_NS))
@@ -69,7 +76,7 @@ fn told(sheets: Vec<Sheet>) -> Vec<(String, Vec<String>)> {
 fn a_process_in_a_container_is_told_whole() {
     let tree = Tree::new();
     tree.process(71);
-    let told = tree.told(&mut ProcessProbe::new(tree.paths.clone(), 200));
+    let told = tree.told(&mut tree.probe());
     assert_eq!(told.len(), 1);
     let (resource, lines) = &told[0];
     for part in [
@@ -102,6 +109,32 @@ fn a_process_in_a_container_is_told_whole() {
 }
 
 #[test]
+fn a_quiet_process_outside_containers_is_told_if_it_sends_spans() {
+    let tree = Tree::new();
+    for pid in 100..160 {
+        tree.process(pid);
+        tree.file(&format!("{pid}/cgroup"), "0::/system.slice/app.service\n");
+    }
+    tree.process(71);
+    tree.file("71/cgroup", "0::/system.slice/quiet.service\n");
+    tree.file(
+        "71/stat",
+        "71 (quiet) S 1 2 3 0 -1 4 50 0 6 0 0 0 0 0 20 0 3 0 1000 4096 1 0\n",
+    );
+    let probe = &mut tree.probe();
+    let is_told = |probe: &mut ProcessProbe| {
+        let told = tree.told(probe);
+        told.iter().any(|(resource, _)| resource.contains("quiet"))
+    };
+    assert!(!is_told(probe), "it is in neither top");
+    tree.files.link("71/fd/4", "socket:[4783]");
+    let socket =
+        "0: 0100007F:CFFA 0100007F:10DD 01 00000000:00000000 00:00000000 00000000 0 0 4783 1\n";
+    tree.file("1/net/tcp", socket);
+    assert!(is_told(probe));
+}
+
+#[test]
 fn what_may_not_be_read_is_left_out() {
     let tree = Tree::new();
     tree.process(71);
@@ -109,7 +142,7 @@ fn what_may_not_be_read_is_left_out() {
         fs::remove_file(tree.files.at(&format!("71/{name}"))).expect("removed");
     }
     fs::remove_dir_all(tree.files.at("71/fd")).expect("removed");
-    let told = tree.told(&mut ProcessProbe::new(tree.paths.clone(), 200));
+    let told = tree.told(&mut tree.probe());
     let lines = &told[0].1;
     assert!(
         !lines
@@ -122,7 +155,7 @@ fn what_may_not_be_read_is_left_out() {
 #[test]
 fn processes_that_vanish_or_are_damaged_are_not_told() {
     let tree = Tree::new();
-    let mut probe = ProcessProbe::new(tree.paths.clone(), 200);
+    let mut probe = tree.probe();
     tree.process(71);
     for (name, contents) in [
         ("stat", vec!["", "71", "71 (", ") (", "71 (x) S 1", "\0"]),
@@ -160,18 +193,14 @@ fn absurd_numbers_do_not_overflow() {
         "71/stat",
         &format!("71 (x) S 1 2 3 0 -1 4 {max} 0 {max} 0 {max} {max} 0 0 20 0 {max} 0 {max} {max} {max} 0\n"),
     );
-    assert_eq!(
-        tree.told(&mut ProcessProbe::new(tree.paths.clone(), 200))
-            .len(),
-        1
-    );
+    assert_eq!(tree.told(&mut tree.probe()).len(), 1);
 }
 
 #[test]
 fn this_process_is_among_those_of_this_machine() {
     let paths = Paths::default();
     let host = Host::find(&paths, &BTreeMap::new());
-    let mut probe = ProcessProbe::new(paths, 32_768);
+    let mut probe = ProcessProbe::new(&Config::default());
     let own = u64::from(std::process::id());
     let candidate = probe.candidate(own).expect("this process runs");
     let sheet = probe

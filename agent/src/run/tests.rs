@@ -45,7 +45,11 @@ async fn a_reading_of_this_machine_reaches_the_collector() {
     let stop = &CancellationToken::new();
     let received = fake
         .during(|uri| async move {
-            let attributes = [("deployment.environment.name", "test")];
+            let attributes = [
+                ("deployment.environment.name", "test"),
+                ("k8s.node.name", "n1"),
+                ("cloud.region", "eu-1"),
+            ];
             let config = Config {
                 endpoint: uri.to_string(),
                 attributes: attributes.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
@@ -81,6 +85,8 @@ async fn a_reading_of_this_machine_reaches_the_collector() {
             "host.name",
             "service.instance.id",
             "deployment.environment.name",
+            "k8s.node.name",
+            "cloud.region",
         ] {
             assert!(resource.contains(key), "{key} in {resource}");
         }

@@ -20,7 +20,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   tracewell agent --set 'agent.attributes={\"deployment.environment.name\"=\"prod\"}'
   TRACEWELL__AGENT__INTERVAL=5s tracewell agent
 
-It needs no rights; as root it also sees open files and disk I/O of other users' processes and the network of containers.";
+It needs no rights; as root it also sees open files and disk I/O of other users' processes, which of them send spans, and the network of containers.";
 
 pub(super) fn run(layered: Layered) -> Exit {
     logging::install(&layered.config.server.log, Clock::host());
