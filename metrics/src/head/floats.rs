@@ -1,29 +1,46 @@
-//! Samples of numbers of many series, 12 B each: their times lie near that of the first. In: a time and a value of any series. Out: those of one, as they
-//! came.
+//! Samples of numbers of many series, packed: of each series the newest one, and before it entries that tell each from the one after it. In: a time and
+//! a value of any series. Out: those of one, as they came.
 
-use super::pages::Pages;
+mod entry;
 
-/// What room for a sample counts in the memory formula, in bytes.
-const SAMPLE_BYTES: u64 = size_of::<Sample>() as u64;
+use super::pages::{Pages, Rooms, place};
+use crate::series::NONE;
+use entry::{Entries, Entry, Sample};
+
+/// What a series with samples counts in the memory formula, in bytes.
+const LATEST_BYTES: u64 = size_of::<Latest>() as u64;
 /// What a time that lies apart counts.
 const FAR_BYTES: u64 = size_of::<i64>() as u64;
+/// Bytes that pages of entries have room for: a page's own bytes and the room that stays empty are least with so many.
+const ROOMS: Rooms = Rooms {
+    least: 32,
+    most: 64,
+};
 /// Half of the span of time in which times are near: 12 days.
 const NEAR_MS: i64 = 1 << 30;
 const IS_FAR: u32 = 1 << 31;
 
-/// A time, and the halves of a value's bits.
+/// The newest sample of a series.
 #[derive(Debug, Clone, Copy)]
-struct Sample {
+struct Latest {
     /// In ms since the begin of what is near; with [`IS_FAR`] the number of a time that lies apart.
     at: u32,
+    /// The halves of its value's bits.
     high: u32,
     low: u32,
+    /// How far times lie apart, of late.
+    step: u32,
+    /// The newest page of entries, or none.
+    page: u32,
+    /// Whether no time lies before that of an earlier record.
+    is_sorted: bool,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Floats {
-    samples: Pages<Sample>,
+    latest: Vec<Latest>,
+    entries: Pages<u8>,
     /// Where what is near begins; none before the first sample.
     begin_unix_ms: Option<i64>,
     /// Times that are not near.
@@ -33,34 +50,107 @@ pub(super) struct Floats {
 impl Default for Floats {
     fn default() -> Self {
         Self {
-            samples: Pages::new(SAMPLE_BYTES),
+            latest: Vec::new(),
+            entries: Pages::new(1, ROOMS),
             begin_unix_ms: None,
             far: Vec::new(),
         }
     }
 }
 
-impl Floats {
-    /// Puts a sample behind those of the series whose newest page is `last`, and moves `last` along. Returns the bytes that it takes by formula.
-    pub(super) fn push(&mut self, last: &mut u32, (unix_ms, value): (i64, f64)) -> u64 {
-        let n_far = self.far.len();
-        let at = self.near(unix_ms).unwrap_or_else(|| self.apart(unix_ms));
-        let bits = value.to_bits();
-        let sample = Sample {
-            at,
-            high: (bits >> 32) as u32,
-            low: bits as u32,
+impl Latest {
+    fn new(sample: Sample) -> Self {
+        let mut latest = Self {
+            at: 0,
+            high: 0,
+            low: 0,
+            step: 0,
+            page: NONE,
+            is_sorted: sample.at < IS_FAR,
         };
-        let far_bytes = FAR_BYTES * (self.far.len() - n_far) as u64;
-        far_bytes + self.samples.push(last, sample)
+        latest.put(sample);
+        latest
     }
 
-    /// The samples of the series whose newest page is `last`, in order of records.
-    pub(super) fn of(&self, last: u32) -> impl Iterator<Item = (i64, f64)> {
-        self.samples.of(last).map(|sample| {
-            let bits = u64::from(sample.high) << 32 | u64::from(sample.low);
-            (self.time(sample.at), f64::from_bits(bits))
-        })
+    fn put(&mut self, sample: Sample) {
+        self.at = sample.at;
+        (self.high, self.low) = ((sample.bits >> 32) as u32, sample.bits as u32);
+    }
+
+    fn sample(&self) -> Sample {
+        Sample {
+            at: self.at,
+            bits: u64::from(self.high) << 32 | u64::from(self.low),
+        }
+    }
+}
+
+impl Floats {
+    /// Puts a sample behind those of the series whose number here is `series`, which a new one gets. Returns the bytes that it takes by formula.
+    pub(super) fn push(&mut self, series: &mut u32, (unix_ms, value): (i64, f64)) -> u64 {
+        let n_far = self.far.len();
+        let at = self.near(unix_ms).unwrap_or_else(|| self.apart(unix_ms));
+        let far_bytes = FAR_BYTES * (self.far.len() - n_far) as u64;
+        let newer = Sample {
+            at,
+            bits: value.to_bits(),
+        };
+        let Some(latest) = self.latest.get_mut(*series as usize) else {
+            *series = place(self.latest.len());
+            self.latest.push(Latest::new(newer));
+            return far_bytes + LATEST_BYTES;
+        };
+        let older = latest.sample();
+        if latest.page == NONE {
+            latest.step = newer.at.wrapping_sub(older.at);
+        }
+        latest.is_sorted &= older.at <= newer.at && newer.at < IS_FAR;
+        let entry = Entry::new(older, newer, &mut latest.step);
+        latest.put(newer);
+        let newest = self.entries.newest_mut(latest.page);
+        if newest.is_some_and(|tag| entry.repeat(tag)) {
+            return far_bytes;
+        }
+        far_bytes + self.entries.push_all(&mut latest.page, entry.bytes())
+    }
+
+    /// The samples of a series in (from, to], in order of records.
+    pub(super) fn of(&self, series: u32, from_unix_ms: i64, to_unix_ms: i64) -> Vec<(i64, f64)> {
+        let mut found = Vec::new();
+        let Some(latest) = self.latest.get(series as usize) else {
+            return found;
+        };
+        // false once no earlier record is asked for
+        let mut keep = |sample: Sample| {
+            let unix_ms = self.time(sample.at);
+            let is_early = unix_ms <= from_unix_ms;
+            if !is_early && unix_ms <= to_unix_ms {
+                found.push((unix_ms, f64::from_bits(sample.bits)));
+            }
+            !(is_early && latest.is_sorted)
+        };
+        if keep(latest.sample()) {
+            self.back(latest, keep);
+        }
+        found.reverse();
+        found
+    }
+
+    /// Every sample before the newest, from the newest on, while they are kept.
+    fn back(&self, latest: &Latest, mut keep: impl FnMut(Sample) -> bool) {
+        let (mut sample, mut step) = (latest.sample(), latest.step);
+        for page in self.entries.back(latest.page) {
+            let mut entries = Entries(page);
+            while let Some(told) = entries.pop(sample.bits, &mut step) {
+                sample.bits = told.bits;
+                for _ in 0..told.n {
+                    sample.at = sample.at.wrapping_sub(told.gap);
+                    if !keep(sample) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     fn near(&mut self, unix_ms: i64) -> Option<u32> {
@@ -92,38 +182,66 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::series::NONE;
 
     proptest! {
         #[test]
         fn samples_come_back_bit_for_bit_however_far_their_times_lie(
-            samples in prop::collection::vec((any::<i64>(), 0..64u32, any::<u64>()), 0..60),
+            samples in prop::collection::vec((any::<i64>(), 0..64u32, any::<u64>(), 1..40usize), 0..30),
+            is_sorted: bool, range in (-1_000_000..1_000_000i64, -1_000_000..1_000_000i64),
         ) {
-            let samples = samples.into_iter().map(|(at, shift, bits)| (at >> shift, f64::from_bits(bits)));
-            let (mut floats, mut last) = (Floats::default(), NONE);
+            let mut samples = samples;
+            if is_sorted {
+                samples.sort_by_key(|(at, shift, ..)| at >> shift);
+            }
+            let samples = samples.into_iter().flat_map(|(at, shift, bits, n)| {
+                let times = (0..n as i64).map(move |n| (at >> shift).saturating_add(n * 10_000));
+                times.map(move |at| (at, f64::from_bits(bits)))
+            });
+            let (mut floats, mut series) = (Floats::default(), NONE);
             let expected: Vec<(i64, u64)> = samples
                 .inspect(|sample| {
-                    floats.push(&mut last, *sample);
+                    floats.push(&mut series, *sample);
                 })
                 .map(|(at, value)| (at, value.to_bits()))
                 .collect();
-            let found: Vec<_> = floats.of(last).map(|(at, value)| (at, value.to_bits())).collect();
-            prop_assert_eq!(found, expected);
+            let found = |from, to| {
+                let found = floats.of(series, from, to).into_iter();
+                found.map(|(at, value)| (at, value.to_bits())).collect::<Vec<_>>()
+            };
+            // no range that has no end has the earliest time of all
+            let all = || expected.iter().copied().filter(|(at, _)| *at > i64::MIN);
+            prop_assert_eq!(found(i64::MIN, i64::MAX), all().collect::<Vec<_>>());
+            let (from, to) = range;
+            let inside = all().filter(|(at, _)| (from + 1..=to).contains(at));
+            prop_assert_eq!(found(from, to), inside.collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn a_sample_takes_12_bytes_and_20_if_its_time_lies_apart() {
-        let mut floats = Floats::default();
-        let mut bytes_at = |unix_ms| {
-            let mut last = NONE;
-            floats.push(&mut last, (unix_ms, 1.0))
+    fn a_series_takes_what_its_samples_need() {
+        let bytes_of = |samples: &mut dyn Iterator<Item = f64>| {
+            let (mut floats, mut series, mut bytes) = (Floats::default(), NONE, 0);
+            for (n, value) in samples.enumerate() {
+                bytes += floats.push(&mut series, (1_700_000_000_000 + 10_000 * n as i64, value));
+            }
+            bytes
         };
+        assert_eq!(bytes_of(&mut [1.0].into_iter()), 24);
+        let page = |room: u64| 12 + room;
+        let constant = bytes_of(&mut (0..481).map(|_| 1.0));
+        assert_eq!(constant, 24 + page(32), "a tag for 16 samples");
+        let counter = bytes_of(&mut (0..30).map(|n| f64::from(n * n)));
+        assert_eq!(counter, 24 + page(32) + page(64), "2 bytes each");
+    }
+
+    #[test]
+    fn a_time_that_lies_apart_takes_8_bytes_more() {
+        let mut floats = Floats::default();
+        let mut bytes_at = |unix_ms| floats.push(&mut NONE.clone(), (unix_ms, 1.0));
         let near = bytes_at(1_700_000_000_000);
         assert_eq!(near, bytes_at(1_700_000_000_000 - NEAR_MS));
         assert_eq!(near, bytes_at(1_700_000_000_000 + NEAR_MS - 1));
         assert_eq!(near + 8, bytes_at(1_700_000_000_000 + NEAR_MS));
         assert_eq!(near + 8, bytes_at(i64::MIN));
-        assert_eq!(near, 12 + 2 * 12, "a page and room for two");
     }
 }

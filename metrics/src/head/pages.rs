@@ -1,96 +1,150 @@
 //! Points of many series in one list. A series has pages of it, the newest of which it knows; its points lie side by side within a page, in order of
 //! records. In: points of any series. Out: those of one, page by page.
 //!
-//! Pages have room for 2, 4, 8 and then 16 points: a series of one point takes little, and a long one is read with few waits for memory.
+//! Pages have room for 2, 4, 8 and then 16 points, or as it is asked: a series of one point takes little, and a long one is read with few waits for
+//! memory. The list grows by chunks that stay where they are: it never lies in memory twice.
 
 use crate::series::NONE;
 
-/// Points that the first page of a series has room for, and any page at most.
-const ROOM_MIN: u8 = 2;
-const ROOM_MAX: u8 = 16;
+/// Points that the first page of a series has room for, and any page at most; each has twice the room of the one before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rooms {
+    pub(super) least: u8,
+    pub(super) most: u8,
+}
+
+/// Rooms of points that come one by one.
+pub(super) const ONE_BY_ONE: Rooms = Rooms { least: 2, most: 16 };
+
 /// What a page counts in the memory formula beside its room.
 const PAGE_BYTES: u64 = 12;
+
+/// Points of a chunk at most; a page lies in one.
+const CHUNK_POINTS: usize = 1 << CHUNK_SHIFT;
+const CHUNK_SHIFT: u32 = 16;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pages<T> {
-    points: Vec<T>,
+    chunks: Vec<Vec<T>>,
     pages: Vec<Page>,
     /// What room for a point counts in the memory formula.
     point_bytes: u64,
+    rooms: Rooms,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Page {
     /// The page before it of its series, or [`NONE`].
     previous: u32,
-    /// Where its points begin.
+    /// Where its points begin: a chunk, and in its lower bits a place there.
     begin: u32,
     len: u8,
     room: u8,
 }
 
+impl Page {
+    fn chunk(&self) -> usize {
+        (self.begin >> CHUNK_SHIFT) as usize
+    }
+
+    fn place(&self) -> usize {
+        self.begin as usize & (CHUNK_POINTS - 1)
+    }
+}
+
 impl<T: Clone> Pages<T> {
-    pub(super) fn new(point_bytes: u64) -> Self {
+    pub(super) fn new(point_bytes: u64, rooms: Rooms) -> Self {
         Self {
-            points: Vec::new(),
+            chunks: Vec::new(),
             pages: Vec::new(),
             point_bytes,
+            rooms,
         }
     }
 
     /// Puts a point behind those of the series whose newest page is `last`, and moves `last` along. Returns the bytes that it takes by formula: those of
     /// a new page, or none.
     pub(super) fn push(&mut self, last: &mut u32, point: T) -> u64 {
+        self.push_all(last, &[point])
+    }
+
+    /// The same of points that lie side by side, at least one and at most as many as the first page has room for.
+    pub(super) fn push_all(&mut self, last: &mut u32, points: &[T]) -> u64 {
+        let n_points = points.len() as u8;
         let newest = self.pages.get_mut(*last as usize);
-        let room = newest
-            .as_ref()
-            .map_or(ROOM_MIN, |page| page.room.saturating_mul(2).min(ROOM_MAX));
-        if let Some(page) = newest.filter(|page| page.len < page.room) {
-            let at = page.begin as usize + usize::from(page.len);
-            if let Some(slot) = self.points.get_mut(at) {
-                *slot = point;
+        let room = newest.as_ref().map_or(self.rooms.least, |page| {
+            page.room.saturating_mul(2).min(self.rooms.most)
+        });
+        if let Some(page) = newest.filter(|page| page.room - page.len >= n_points) {
+            let at = page.place() + usize::from(page.len);
+            let chunk = self.chunks.get_mut(page.chunk());
+            let slots = chunk.and_then(|chunk| chunk.get_mut(at..at + points.len()));
+            if let Some(slots) = slots {
+                slots.clone_from_slice(points);
             }
-            page.len += 1;
+            page.len += n_points;
             return 0;
         }
         let page = Page {
             previous: *last,
-            begin: place(self.points.len()),
-            len: 1,
+            begin: self.reserve(points, room.into()),
+            len: n_points,
             room,
         };
         *last = place(self.pages.len());
         self.pages.push(page);
-        // what has not come yet is filled with what has
-        let filled = self.points.len() + usize::from(room);
-        self.points.resize(filled, point);
         PAGE_BYTES + self.point_bytes * u64::from(room)
+    }
+
+    /// Puts points where a page with this room begins.
+    fn reserve(&mut self, points: &[T], room: usize) -> u32 {
+        let newest = self.chunks.last();
+        if newest.is_none_or(|chunk| chunk.len() + room > CHUNK_POINTS) {
+            self.chunks.push(Vec::new());
+        }
+        let number = self.chunks.len() - 1;
+        let chunk = self.chunks.last_mut().expect("there is one");
+        let begin = place(number << CHUNK_SHIFT | chunk.len());
+        let filled = chunk.len() + room;
+        chunk.extend_from_slice(points);
+        // what has not come yet is filled with what has
+        if let Some(last) = points.last() {
+            chunk.resize(filled, last.clone());
+        }
+        begin
     }
 
     /// The newest point of the series whose newest page is `last`.
     pub(super) fn newest_mut(&mut self, last: u32) -> Option<&mut T> {
         let page = self.pages.get(last as usize)?;
-        let behind = page.begin as usize + usize::from(page.len);
-        self.points.get_mut(behind.checked_sub(1)?)
+        let behind = page.place() + usize::from(page.len);
+        let chunk = self.chunks.get_mut(page.chunk())?;
+        chunk.get_mut(behind.checked_sub(1)?)
+    }
+
+    /// The pages of the series whose newest one is `last`, from that one back.
+    pub(super) fn back(&self, last: u32) -> impl Iterator<Item = &[T]> {
+        let page = |number: u32| self.pages.get(number as usize);
+        let newest = page(last).copied();
+        let back = std::iter::successors(newest, move |newer| page(newer.previous).copied());
+        back.map(|page| {
+            let begin = page.place();
+            let chunk = self.chunks.get(page.chunk());
+            let points = chunk.and_then(|chunk| chunk.get(begin..begin + usize::from(page.len)));
+            points.unwrap_or_default()
+        })
     }
 
     /// The points of the series whose newest page is `last`, in order of records.
     pub(super) fn of(&self, last: u32) -> impl Iterator<Item = &T> {
-        let page = |number: u32| self.pages.get(number as usize);
-        let newest = page(last).copied();
-        let back = std::iter::successors(newest, |newer| page(newer.previous).copied());
-        let pages: Vec<Page> = back.collect();
-        pages.into_iter().rev().flat_map(|page| {
-            let begin = page.begin as usize;
-            let points = self.points.get(begin..begin + usize::from(page.len));
-            points.unwrap_or_default()
-        })
+        let pages: Vec<&[T]> = self.back(last).collect();
+        pages.into_iter().rev().flatten()
     }
 }
 
 /// The number that something gets, which is none at [`NONE`].
-fn place(len: usize) -> u32 {
+pub(super) fn place(len: usize) -> u32 {
     let place = u32::try_from(len).ok().filter(|place| *place != NONE);
     place.expect("a head is sealed before it has 2^32 points")
 }
@@ -101,33 +155,33 @@ mod tests {
 
     #[test]
     fn points_of_each_series_come_back_in_order_whatever_lies_between() {
-        let mut pages = Pages::new(8);
+        let mut pages = Pages::new(8, ONE_BY_ONE);
         let mut lasts = [NONE; 7];
         let mut bytes = 0;
-        for n in 0..1_000_u64 {
+        for n in 0..200_000_u64 {
             let series = (n * n % 7) as usize;
             bytes += pages.push(&mut lasts[series], n);
         }
         for (series, last) in lasts.iter().enumerate() {
-            let expected = (0..1_000).filter(|n| n * n % 7 == series as u64);
+            let expected = (0..200_000).filter(|n| n * n % 7 == series as u64);
             let found: Vec<u64> = pages.of(*last).copied().collect();
             assert_eq!(found, expected.collect::<Vec<_>>(), "{series}");
         }
-        assert_eq!(
-            bytes,
-            8 * pages.points.len() as u64 + 12 * pages.pages.len() as u64
-        );
+        let n_points: usize = pages.chunks.iter().map(Vec::len).sum();
+        assert_eq!(bytes, 8 * n_points as u64 + 12 * pages.pages.len() as u64);
+        let lens = pages.chunks.iter().map(Vec::len);
+        assert!(pages.chunks.len() > 3 && lens.max() <= Some(CHUNK_POINTS));
     }
 
     #[test]
     fn a_series_takes_little_room_at_first() {
         let room_after = |n: usize| {
-            let mut pages = Pages::new(0);
+            let mut pages = Pages::new(0, ONE_BY_ONE);
             let mut last = NONE;
             for _ in 0..n {
                 pages.push(&mut last, ());
             }
-            (pages.points.len(), pages.pages.len())
+            (pages.chunks.concat().len(), pages.pages.len())
         };
         let expected = [(1, (2, 1)), (3, (6, 2)), (30, (30, 4)), (31, (46, 5))];
         for (n, room) in expected {

@@ -12,12 +12,11 @@ impl TenantHead {
     pub fn row(&self, id: SeriesId, from_unix_ms: i64, to_unix_ms: i64) -> Row {
         let last = self.series.last(id);
         let inside = |unix_ms: i64| from_unix_ms < unix_ms && unix_ms <= to_unix_ms;
-        let floats = self.floats.of(last.float);
         let histograms = self.histograms.of(last.histogram);
         let windows = self.windows.of(last.window);
         let mut row = Row {
             kind: self.series.kind(id),
-            floats: floats.filter(|(at, _)| inside(*at)).collect(),
+            floats: self.floats.of(last.float, from_unix_ms, to_unix_ms),
             histograms: histograms.filter(|(at, _)| inside(*at)).cloned().collect(),
             windows: windows
                 .filter(|window| inside(window.end_unix_ms()))
