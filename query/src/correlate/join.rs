@@ -200,12 +200,10 @@ impl Question<'_> {
     }
 
     fn by_address(&self) -> Option<(String, Method)> {
-        let pod = self
-            .infos
-            .pods
-            .iter()
-            .find(|info| self.is_called_at(info))?;
-        let uid = pod.identity.get(K8S_POD_UID)?;
+        let pods = self.infos.pods.iter();
+        let pods = pods.filter(|info| self.is_called_at(info));
+        // pods in the network of their host share its address
+        let uid = one(pods.map(|info| info.identity.get(K8S_POD_UID)))??;
         self.only(Method::PeerAddress, |info| has(info, K8S_POD_UID, uid))
     }
 
@@ -214,14 +212,13 @@ impl Question<'_> {
         addresses.any(|address| self.called_at.contains(address))
     }
 
+    /// The host with such an address, if no other has one: private networks may repeat them.
     fn host_by_address(&self) -> Option<(KnownHost, Method)> {
-        let mut at = self
-            .infos
-            .hosts
-            .iter()
-            .filter(|info| self.is_called_at(info));
-        let host = at.next()?.identity.host()?;
-        Some((self.infos.known_host(&host), Method::PeerAddress))
+        let hosts = self.infos.hosts.iter();
+        let hosts = hosts.filter(|info| self.is_called_at(info));
+        let hosts = hosts.filter_map(|info| info.identity.host());
+        let host = one(hosts.map(|host| self.infos.known_host(&host)))?;
+        Some((host, Method::PeerAddress))
     }
 
     fn by_instance(&self) -> Option<(String, Method)> {
@@ -259,6 +256,12 @@ impl Question<'_> {
         let host = self.infos.only_host();
         joined.host = host.map(|host| (host, Method::OnlyCandidate));
     }
+}
+
+/// The only one, however often it comes.
+fn one<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 fn has(info: &Info, key: &str, value: &str) -> bool {

@@ -144,6 +144,23 @@ fn spans_find_their_container_and_host_by_the_surest_way() {
 }
 
 #[test]
+fn an_address_that_several_have_joins_to_none() {
+    let mut world = world();
+    world.pods.extend(rows(&[
+        "k8s.pod.uid=u3 k8s.pod.name=web-2 k8s.namespace.name=shop @10.0.0.2",
+    ]));
+    let world = world.with_hosts(rows(&[
+        "host.id=h1 host.name=node-1 @10.1.0.1",
+        "host.id=h2 host.name=node-2 @10.1.0.1 10.1.0.2",
+        "host.id=h2 host.name=node-2 @10.1.0.2",
+    ]));
+    check("service.name=s", &["10.0.0.2"], &world, "- -");
+    check("service.name=s", &["10.1.0.1"], &world, "- -");
+    let of_one = "- host:h2(network.peer.address)";
+    check("service.name=s", &["10.1.0.2"], &world, of_one);
+}
+
+#[test]
 fn the_only_host_is_a_candidate_and_no_sure_one() {
     let mut world = world();
     let first = world.hosts.drain(..1).collect();
