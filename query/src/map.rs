@@ -21,7 +21,7 @@ use service_map::graph::cluster::Communities;
 use telemetry::{Clock, Tenant};
 
 use crate::Metrics;
-use range::Range;
+use range::{Range, Scale};
 use shelf::Shelf;
 use tally::Tally;
 
@@ -35,8 +35,8 @@ const COMMUNITIES_MAX: u64 = 100_000;
 /// What is remembered between answers.
 pub(crate) struct Maps {
     pub(crate) shelf: Shelf,
-    /// The communities of the last whole map of each tenant.
-    communities: sync::Cache<Tenant, Arc<Communities>>,
+    /// The communities of the last whole map of each tenant, for ranges of about one length: an hour has calls that five minutes have not.
+    communities: sync::Cache<(Tenant, Scale), Arc<Communities>>,
     /// What was counted in the hour before, by whose it is and when it ends.
     baselines: Cache<(Tenant, Range), Arc<Tally>>,
 }
@@ -50,7 +50,7 @@ impl Maps {
             shelf: Shelf::new(series.blocks().clone(), clock.clone(), metrics.clone()),
             communities: sync::Cache::builder()
                 .max_capacity(COMMUNITIES_MAX)
-                .weigher(|_: &Tenant, found: &Arc<Communities>| {
+                .weigher(|_: &(Tenant, Scale), found: &Arc<Communities>| {
                     u32::try_from(found.n_entities() + 1).unwrap_or(u32::MAX)
                 })
                 .build(),
@@ -63,13 +63,13 @@ impl Maps {
     }
 
     /// The communities that the next search begins with.
-    pub(crate) fn communities(&self, tenant: &Tenant) -> Communities {
-        let known = self.communities.get(tenant);
+    pub(crate) fn communities(&self, tenant: &Tenant, scale: Scale) -> Communities {
+        let known = self.communities.get(&(tenant.clone(), scale));
         known.map_or_else(Communities::default, |known| (*known).clone())
     }
 
     /// Those of a whole map.
-    pub(crate) fn note_communities(&self, tenant: Tenant, found: Communities) {
-        self.communities.insert(tenant, Arc::new(found));
+    pub(crate) fn note_communities(&self, tenant: Tenant, scale: Scale, found: Communities) {
+        self.communities.insert((tenant, scale), Arc::new(found));
     }
 }

@@ -27,6 +27,10 @@ pub(crate) struct Range {
     pub(crate) to_ms: i64,
 }
 
+/// About how long a range is: one up to 20 min, up to 80, and so on by four times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Scale(u32);
+
 /// Moment up to which a range can tell of anything: it is not over yet, or a window that began in it is not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Until(i64);
@@ -40,6 +44,12 @@ impl Until {
 }
 
 impl Range {
+    pub(crate) fn scale(self) -> Scale {
+        let length_ms = self.to_ms.abs_diff(self.from_ms);
+        let n_times = length_ms / AT_MS.unsigned_abs();
+        Scale(n_times.max(1).ilog(4))
+    }
+
     pub(crate) fn until(self, now: RecordTime) -> Until {
         Until(self.to_ms.min(now.unix_ms))
     }
@@ -165,6 +175,16 @@ mod tests {
             }
             (got, _) => panic!("{query}: {got:?}"),
         }
+    }
+
+    #[test]
+    fn ranges_of_about_one_length_share_a_scale() {
+        let scale = |minutes: i64| {
+            let (from_ms, to_ms) = (NOW_NS as i64, NOW_NS as i64 + minutes * 60_000);
+            Range { from_ms, to_ms }.scale().0
+        };
+        let scales = [0, 5, 19, 20, 60, 80, 24 * 60].map(scale);
+        assert_eq!(scales, [0, 0, 0, 1, 1, 2, 4]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ const BYTES_MAX: f64 = 1.04;
 
 /// Host metrics of as many series as the peers were measured with, and of ten times as many; enough samples that heads are sealed.
 const ROWS: [(Form, usize, u64, &str); 3] = [
-    (Form::Otlp, 81, 720, "OTLP over HTTP"),
-    (Form::RemoteWrite, 81, 720, "remote write 1.0"),
+    (Form::Otlp, 81, 2_400, "OTLP over HTTP"),
+    (Form::RemoteWrite, 81, 2_400, "remote write 1.0"),
     (Form::RemoteWrite, 800, 60, "remote write 1.0"),
 ];
 

@@ -52,7 +52,7 @@ async fn map(
     let mut marks = marks_to(&query, asked.range);
     let rows = rows(&query, &tenant, asked.range, &mut marks).await?;
     let choice = asked.choice();
-    let known = query.0.maps.communities(&tenant);
+    let known = query.0.maps.communities(&tenant, asked.range.scale());
     let (picture, found, n_entities, n_refused) = off_thread(move || {
         let graph = rows.graph();
         let plan = Plan::of(&graph, &choice, known);
@@ -61,7 +61,8 @@ async fn map(
     })
     .await?;
     if !asked.is_filtered() {
-        query.0.maps.note_communities(tenant.clone(), found);
+        let scale = asked.range.scale();
+        query.0.maps.note_communities(tenant.clone(), scale, found);
     }
     marks.limited(n_refused > 0);
     let why_empty = if picture.nodes.is_empty() {

@@ -73,7 +73,7 @@ pub(super) async fn frames(
     let mut marks = marks_to(&query, range);
     let tallies = steps(&query, &tenant, range, step_ms, Some(&mut marks)).await?;
     let base = baseline(&query, &tenant, range, &mut marks).await?;
-    let known = query.0.maps.communities(&tenant);
+    let known = query.0.maps.communities(&tenant, range.scale());
     let (film, n_frames, is_limited) = off_thread(move || {
         let graphs: Vec<_> = tallies
             .iter()
