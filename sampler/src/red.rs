@@ -28,6 +28,7 @@ use edge::EdgeTable;
 use instance::InstanceTable;
 use resource::Resources;
 use span::{SpanCounts, SpanTable};
+use window::Windows;
 
 pub use dimension::{DIMENSIONS_MAX, DimensionError, Dimensions};
 pub use exemplar::{EXEMPLARS_OF_SERIES_MAX, Exemplars, ExemplarsOfEpoch};
@@ -60,7 +61,7 @@ pub const INSTANCE_INFO: &str = "service_instance_info";
 #[derive(Debug, Default)]
 pub struct Red {
     resources: Resources,
-    spans: SpanTable<SpanCounts>,
+    spans: SpanTable<Windows<SpanCounts>>,
     instances: InstanceTable,
     edges: EdgeTable,
     n_windows: u64,
@@ -85,40 +86,38 @@ pub struct RedDeltas {
 }
 
 impl Red {
-    /// Forgets which resource came last: places mean another record from here on.
+    /// Forgets which resource came last: places, and the time, mean another record from here on.
     pub fn begin_record(&mut self) {
         self.resources.begin_record();
     }
 
     /// Counts a span of a record that the log took at `t`.
     pub fn observe(&mut self, tenant: &Tenant, span: &SpanView<'_>, t: RecordTime, historic: bool) {
-        let (resource, service) = self.resources.find_or_add(tenant, span);
+        let found = self.resources.find_or_add(tenant, span);
+        if found.is_first {
+            let seen_ms = window::floor(t.unix_ms);
+            self.resources
+                .seen(found.resource, seen_ms, &mut self.n_windows);
+        }
         let (window_ms, skewed) = window::of_span(span.end_unix_ns(), t, historic);
         self.n_skewed += u64::from(skewed);
         let duration_s = seconds(span.duration_ns());
         let weight = weight(span.trace_state());
         let (kind, status) = (span.kind(), span.status_code());
-        let (series, overflowed) = self.spans.find_or_add(&mut self.resources, service, span);
+        let (series, overflowed) = self
+            .spans
+            .find_or_add(&mut self.resources, found.service, span);
         self.n_overflowed += u64::from(overflowed);
-        let series = self.spans.get_mut(series);
-        let n_windows = &mut self.n_windows;
-        observe(
-            series.durations.at(window_ms, n_windows),
-            duration_s,
-            weight,
-        );
-        *series.bytes.at(window_ms, &mut 0) += span.bytes().len() as f64 * weight; // the same windows
-        let seen_ms = window::floor(t.unix_ms);
-        self.resources.seen(resource, seen_ms, n_windows);
+        let windows = self.spans.get_mut(series);
+        let counts = windows.at(window_ms, &mut self.n_windows);
+        observe(&mut counts.durations, duration_s, weight);
+        counts.bytes += span.bytes().len() as f64 * weight;
         let is_entry = matches!(kind, SpanKind::Server | SpanKind::Consumer)
             || span.parent_span_id().is_none();
         if is_entry {
-            let series = self.instances.find_or_add(resource, kind, status);
-            observe(
-                series.durations.at(window_ms, n_windows),
-                duration_s,
-                weight,
-            );
+            let series = self.instances.find_or_add(found.resource, kind, status);
+            let durations = series.durations.at(window_ms, &mut self.n_windows);
+            observe(durations, duration_s, weight);
         }
     }
 
@@ -141,7 +140,7 @@ impl Red {
         };
         let end = Unpaired {
             side: role.side(),
-            service: service_of(span),
+            service: resource::service_name(&span.resource()),
             weight: weight(span.trace_state()),
             window_ms: window_of(span, t, historic),
         };
@@ -195,9 +194,9 @@ impl Red {
     }
 }
 
-/// The name of a span's service, as the label that it counts under.
-pub(crate) fn service_of<'a>(span: &SpanView<'a>) -> &'a str {
-    resource::service_name(&span.resource())
+/// The name of a span's service, as the label that it counts under; as bytes, which are enough to look it up.
+pub(crate) fn service_of<'a>(span: &SpanView<'a>) -> &'a [u8] {
+    resource::service_name_bytes(&span.resource())
 }
 
 /// Beginning of the window that a span of a record taken at `t` counts in.

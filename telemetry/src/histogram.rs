@@ -56,17 +56,17 @@ impl ExpHistogram {
         let in_range = (SCALE_MIN..=SCALE_MAX).contains(&scale)
             && counts.n_buckets() <= BUCKETS_MAX
             && offset.checked_add(BUCKETS_MAX as i32).is_some();
-        (in_range && counts.is_sound()).then_some(Self {
+        (in_range && counts.is_sound()).then(|| Self {
             scale,
             offset,
-            counts,
+            counts: counts.fitted(),
             sum,
         })
     }
 
     /// Counts a value. What is not above 0 counts as 0.
     pub fn observe(&mut self, value: f64) {
-        self.add_value(value, |counts, place| counts.add_one(place));
+        self.add_value(value, |counts, place| counts.add_whole(place, 1));
         self.sum += at_least_0(value);
     }
 
@@ -82,15 +82,9 @@ impl ExpHistogram {
             return add(&mut self.counts, None);
         }
         let index = index_of(value);
-        if self.place(index).is_none() {
-            let index = index >> (SCALE_MAX - self.scale);
-            self.make_room(index, index);
-        }
         let place = self.place(index);
-        add(
-            &mut self.counts,
-            Some(place.expect("there is room for what room was made for")),
-        );
+        let place = place.unwrap_or_else(|| self.place_with_room(index));
+        add(&mut self.counts, Some(place));
     }
 
     /// The bucket of an index at the largest scale, if there is one.
@@ -98,6 +92,15 @@ impl ExpHistogram {
         let place = (index >> (SCALE_MAX - self.scale)) - self.offset;
         let place = usize::try_from(place).ok()?;
         (place < self.counts.n_buckets()).then_some(place)
+    }
+
+    /// The bucket of an index at the largest scale that has none yet.
+    #[cold]
+    fn place_with_room(&mut self, index: i32) -> usize {
+        let at_scale = index >> (SCALE_MAX - self.scale);
+        self.make_room(at_scale, at_scale);
+        let place = self.place(index);
+        place.expect("there is room for what room was made for")
     }
 
     /// Makes the buckets reach from `low` to `high`, which are indexes at the present scale, and lowers the scale if they are too many.

@@ -72,14 +72,15 @@ struct Measured {
 }
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
-    let Some(server) = settings.server_binary() else {
-        return absent("peer-collector", NO_SERVER);
-    };
     let Some(peer) = settings.otelcol.clone() else {
-        return absent(
+        absent(
             "peer-collector",
             "no peer: PEER_OTELCOL names its binary, bench/peers/otelcol builds it",
-        );
+        )?;
+        return print_counting(settings, &[]);
+    };
+    let Some(server) = settings.server_binary() else {
+        return absent("peer-collector", NO_SERVER);
     };
     let kinds = [
         Kind::PassThrough(peer.clone()),
@@ -212,7 +213,7 @@ fn table(
     table
 }
 
-/// What counting adds to each side's plain pass-through.
+/// What counting adds to each side's plain pass-through; to ours alone if nothing was sent to a peer.
 fn print_counting(settings: &Settings, of_loads: &[[Measured; 3]]) -> anyhow::Result<()> {
     let steps = counting::measure(settings)?;
     let mut table = Table::new(
@@ -245,7 +246,7 @@ fn print_counting(settings: &Settings, of_loads: &[[Measured; 3]]) -> anyhow::Re
         table.row([told.to_owned(), format!("{ns:.0}")]);
     }
     table.note(format!(
-        "ours from memory, one thread: the server has no switch for them; edges are the shard less the shard with the same spans as internal ones; the last two steps at {} spans an epoch of 10 s",
+        "ours from memory, one thread: the server has no switch for them; edges are the shard less the shard with the same spans as internal ones, RED by instance taken off both; the last two steps at {} spans an epoch of 10 s",
         steps.epoch_spans
     ));
     table.print()?;

@@ -50,7 +50,7 @@ impl Exemplars {
     pub fn see(&mut self, tenant: &Tenant, trace: &TracesView<'_>) {
         self.resources.begin_record();
         for span in trace.spans() {
-            let (_, service) = self.resources.find_or_add(tenant, &span);
+            let service = self.resources.find_or_add(tenant, &span).service;
             let (series, overflowed) = self.chosen.find_or_add(&mut self.resources, service, &span);
             if !overflowed {
                 self.chosen.get_mut(series).see(&span);

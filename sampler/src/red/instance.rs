@@ -30,7 +30,10 @@ impl InstanceTable {
         status: StatusCode,
     ) -> &mut InstanceSeries {
         let key = (resource, kind, status);
-        let hash = self.0.hash(key);
+        // one number: hashing costs by the piece
+        let hash = self
+            .0
+            .hash(u64::from(resource) << 8 | (kind as u64) << 4 | status as u64);
         let is = |series: &InstanceSeries| (series.resource, series.kind, series.status) == key;
         let found = self.0.find(hash, is);
         let number = found.unwrap_or_else(|| {

@@ -66,8 +66,17 @@ pub(super) struct Resources {
     index: HashTable<u32>,
     service_index: HashTable<u32>,
     hasher: RandomState,
-    /// Where the resource of the last span lies in the record, and its number.
-    last: Option<(u32, u32)>,
+    /// Where the resource of the last span lies in the record, and what was found.
+    last: Option<(u32, Found)>,
+}
+
+/// A span's resource.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) resource: u32,
+    pub(super) service: u32,
+    /// Whether the span before it was of another resource, or of another record.
+    pub(super) is_first: bool,
 }
 
 impl Resources {
@@ -75,15 +84,23 @@ impl Resources {
         self.last = None;
     }
 
-    /// Numbers of a span's resource and service.
-    pub(super) fn find_or_add(&mut self, tenant: &Tenant, span: &SpanView<'_>) -> (u32, u32) {
+    /// Finds the resource of a span of the record that began last.
+    pub(super) fn find_or_add(&mut self, tenant: &Tenant, span: &SpanView<'_>) -> Found {
         let start = span.place().resource_spans_start;
-        let number = match self.last {
-            Some((last, number)) if last == start => number,
-            _ => self.look_up(tenant, &span.resource()),
+        if let Some((last, found)) = self.last
+            && last == start
+        {
+            return found;
+        }
+        let resource = self.look_up(tenant, &span.resource());
+        let service = self.get(resource).service;
+        let found = |is_first| Found {
+            resource,
+            service,
+            is_first,
         };
-        self.last = Some((start, number));
-        (number, self.get(number).service)
+        self.last = Some((start, found(false)));
+        found(true)
     }
 
     fn look_up(&mut self, tenant: &Tenant, resource: &ResourceView<'_>) -> u32 {
@@ -257,6 +274,13 @@ fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a String)>) -> Vec<(St
 /// A service's name as a label.
 pub(super) fn service_name<'a>(resource: &ResourceView<'a>) -> &'a str {
     cut(resource.service_name().unwrap_or(semconv::UNKNOWN_SERVICE))
+}
+
+/// Its bytes.
+pub(super) fn service_name_bytes<'a>(resource: &ResourceView<'a>) -> &'a [u8] {
+    let short = resource.service_name_bytes();
+    let short = short.filter(|name| name.len() <= VALUE_BYTES_MAX);
+    short.unwrap_or_else(|| service_name(resource).as_bytes())
 }
 
 fn cut(text: &str) -> &str {

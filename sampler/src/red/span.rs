@@ -1,5 +1,6 @@
 //! Series of spans alike: one for each service, name, kind and status of an epoch.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use telemetry::derived::{DeltaValue, SeriesDelta};
@@ -28,13 +29,24 @@ pub(super) struct SpanSeries<T> {
 }
 
 /// What spans of one series have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Like<'a> {
     service: u32,
     kind: SpanKind,
     status: StatusCode,
-    name: &'a str,
+    /// As bytes: a span's own is not read as text to be looked up.
+    name: &'a [u8],
     values: &'a [String],
+}
+
+/// What is small in one number: hashing costs by the piece.
+impl Hash for Like<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let small = (self.kind as u64) << 4 | self.status as u64;
+        state.write_u64(u64::from(self.service) << 8 | small);
+        state.write(self.name);
+        self.values.iter().for_each(|value| value.hash(state));
+    }
 }
 
 impl<T> SpanSeries<T> {
@@ -43,17 +55,17 @@ impl<T> SpanSeries<T> {
             service: self.service,
             kind: self.kind,
             status: self.status,
-            name: &self.name,
+            name: self.name.as_bytes(),
             values: &self.values,
         }
     }
 }
 
-/// What is counted.
+/// What is counted in a window.
 #[derive(Debug, Default)]
 pub(super) struct SpanCounts {
-    pub(super) durations: Windows<ExpHistogram>,
-    pub(super) bytes: Windows<f64>,
+    pub(super) durations: ExpHistogram,
+    pub(super) bytes: f64,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +123,7 @@ impl<T: Default> SpanTable<T> {
         }
         let like = Like {
             service,
-            name: span.name(),
+            name: span.name_bytes(),
             kind,
             status,
             values: &values,
@@ -122,7 +134,7 @@ impl<T: Default> SpanTable<T> {
             let mut normal = std::mem::take(&mut self.normal);
             span_name::write_normal(span.name(), &mut normal);
             let normalised = Like {
-                name: &normal,
+                name: normal.as_bytes(),
                 ..like
             };
             let found = self.find_or_add_normal(resources, &normalised);
@@ -144,7 +156,7 @@ impl<T: Default> SpanTable<T> {
         }
         let beyond = Like {
             service: like.service,
-            name: OVERFLOW,
+            name: OVERFLOW.as_bytes(),
             kind: SpanKind::Unspecified,
             status: StatusCode::Unset,
             values: &[],
@@ -162,7 +174,7 @@ impl<T: Default> SpanTable<T> {
         let hash = self.table.hash(like);
         let series = SpanSeries {
             service: like.service,
-            name: like.name.into(),
+            name: String::from_utf8_lossy(like.name).into(),
             kind: like.kind,
             status: like.status,
             values: like.values.into(),
@@ -181,7 +193,7 @@ impl<T: Default> SpanTable<T> {
     }
 }
 
-impl SpanTable<SpanCounts> {
+impl SpanTable<Windows<SpanCounts>> {
     /// What the epoch has added to those that are wanted, by tenant, in the order in which they came.
     pub(super) fn deltas<'a>(
         &'a self,
@@ -192,13 +204,13 @@ impl SpanTable<SpanCounts> {
         for series in self.table.iter() {
             let tenant = &resources.service(series.service).tenant;
             if wanted(tenant, SPAN_DURATION) {
-                let durations = &series.of.durations;
-                let windows = durations.deltas(|h| DeltaValue::Histogram(h.clone()));
+                let histogram = |of: &SpanCounts| DeltaValue::Histogram(of.durations.clone());
+                let windows = series.of.deltas(histogram);
                 let labels = self.labels(series, resources);
                 into.push((tenant, delta(SPAN_DURATION, labels, windows)));
             }
             if wanted(tenant, SPAN_SIZE) {
-                let windows = series.of.bytes.deltas(|n| DeltaValue::Count(*n));
+                let windows = series.of.deltas(|of| DeltaValue::Count(of.bytes));
                 let labels = self.labels(series, resources);
                 into.push((tenant, delta(SPAN_SIZE, labels, windows)));
             }

@@ -174,7 +174,7 @@ impl Ends {
         let symbol = symbol & !IS_LONG;
         let shape = Shape {
             is_long,
-            ..Shape::of(&self.symbols.get(symbol), 0)
+            ..Shape::of(&self.symbols.get(symbol).said(), 0)
         };
         self.n_more -= shape.n_more();
         let mut number = |is_long: bool| match is_long {
@@ -195,12 +195,13 @@ impl Ends {
 
     /// What an end says, of the span with this tag.
     pub(super) fn end(&self, id_tag: u32, taken: &TakenEnd) -> End<'_> {
-        let said = self.symbols.get(taken.symbol);
+        let symbol = self.symbols.get(taken.symbol);
+        let said = symbol.said();
         End {
             id: u64::from(id_tag),
             parent: (!said.is_root).then_some(u64::from(taken.parent_tag)),
             role: said.role,
-            service: said.service,
+            service: symbol.service(),
             peer: said.peer,
             failed: said.failed,
             weight: f64::from_bits(said.weight_bits),

@@ -47,13 +47,12 @@ impl Shard {
                 self.totals(tenant).accepted += view.n_spans() as u64;
                 let now = self.ledger.now();
                 self.red.begin_record();
+                let (t, historic) = (record.appended_at, record.header.historic);
+                // apart from folding: both look at memory of their own, which stays near while one of them goes on
                 for span in view.spans() {
-                    self.red.observe(
-                        &record.header.tenant,
-                        &span,
-                        record.appended_at,
-                        record.header.historic,
-                    );
+                    self.red.observe(&record.header.tenant, &span, t, historic);
+                }
+                for span in view.spans() {
                     self.fold(&span, record, tenant, now);
                 }
             }

@@ -1,6 +1,7 @@
 //! Writes a derived record.
 
-use std::collections::BTreeSet;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::{DeltaValue, DerivedRecord, SeriesDelta, VERSION, WindowDelta};
 use crate::histogram::{Counts, ExpHistogram};
@@ -9,7 +10,7 @@ impl DerivedRecord {
     /// Its bytes; equal content gives equal bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let texts: Vec<&str> = self.texts().into_iter().collect();
+        let (texts, places) = self.texts();
         let mut out = vec![VERSION];
         put(&mut out, u64::from(self.source_partition));
         put(&mut out, self.previous_end);
@@ -22,7 +23,7 @@ impl DerivedRecord {
             put(&mut out, text.len() as u64);
             out.extend(text.as_bytes());
         }
-        let mut out = Encoder { texts, out };
+        let mut out = Encoder { places, out };
         put(&mut out.out, self.tenants.len() as u64);
         for delta in &self.tenants {
             out.text(delta.tenant.as_str());
@@ -32,34 +33,42 @@ impl DerivedRecord {
         out.out
     }
 
-    fn texts(&self) -> BTreeSet<&str> {
-        let mut texts = BTreeSet::new();
+    /// Its texts in order, each once, and the place of each.
+    fn texts(&self) -> (Vec<&str>, HashMap<&str, u64>) {
+        let mut texts = Vec::new();
+        let mut places = HashMap::new();
+        let mut add = |text| {
+            if let Entry::Vacant(unknown) = places.entry(text) {
+                unknown.insert(0);
+                texts.push(text);
+            }
+        };
         for delta in &self.tenants {
-            texts.insert(delta.tenant.as_str());
+            add(delta.tenant.as_str());
             for series in &delta.series {
-                texts.insert(&series.name);
+                add(&series.name);
                 for (name, value) in &series.labels {
-                    texts.extend([name.as_str(), value]);
+                    add(name);
+                    add(value);
                 }
             }
         }
-        texts
+        texts.sort_unstable();
+        places.extend((0..).zip(&texts).map(|(place, text)| (*text, place)));
+        (texts, places)
     }
 }
 
 struct Encoder<'a> {
-    /// Sorted.
-    texts: Vec<&'a str>,
+    /// Places of texts; looked up, never gone through: its order is random.
+    places: HashMap<&'a str, u64>,
     out: Vec<u8>,
 }
 
 impl Encoder<'_> {
     fn text(&mut self, text: &str) {
-        let place = self.texts.binary_search(&text);
-        put(
-            &mut self.out,
-            place.expect("all texts were gathered") as u64,
-        );
+        let place = self.places.get(text);
+        put(&mut self.out, *place.expect("all texts were gathered"));
     }
 
     fn series(&mut self, series: &SeriesDelta) {
@@ -105,6 +114,11 @@ fn put_histogram(out: &mut Vec<u8>, histogram: &ExpHistogram) {
     put_signed(out, i64::from(histogram.offset()));
     out.extend(histogram.sum().to_le_bytes());
     match histogram.counts() {
+        Counts::Small { zero, buckets } => {
+            put(out, *zero);
+            put(out, buckets.len() as u64);
+            buckets.iter().for_each(|count| put(out, u64::from(*count)));
+        }
         Counts::Whole { zero, buckets } => {
             put(out, *zero);
             put(out, buckets.len() as u64);

@@ -1,15 +1,26 @@
-//! Counts of buckets: whole numbers as long as nothing else came.
+//! Counts of buckets: whole numbers as long as nothing else came, each in 2 B as long as it fits.
 
 /// A count of zeros, and one for each bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counts {
-    Whole { zero: u64, buckets: Vec<u64> },
-    Weighted { zero: f64, buckets: Vec<f64> },
+    /// Whole, and no bucket has more than 65,535: nearly every histogram of a few seconds, in a quarter of the memory. One that fits is always kept so.
+    Small {
+        zero: u64,
+        buckets: Vec<u16>,
+    },
+    Whole {
+        zero: u64,
+        buckets: Vec<u64>,
+    },
+    Weighted {
+        zero: f64,
+        buckets: Vec<f64>,
+    },
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        Self::Whole {
+        Self::Small {
             zero: 0,
             buckets: Vec::new(),
         }
@@ -17,8 +28,34 @@ impl Default for Counts {
 }
 
 impl Counts {
+    /// The same, small if they fit.
+    pub(super) fn fitted(self) -> Self {
+        let Self::Whole { zero, buckets } = self else {
+            return self;
+        };
+        let small = buckets.iter().map(|count| u16::try_from(*count));
+        match small.collect() {
+            Ok(small) => Self::Small {
+                zero,
+                buckets: small,
+            },
+            Err(_) => Self::Whole { zero, buckets },
+        }
+    }
+
+    /// Makes room for larger counts.
+    #[cold]
+    fn widen(&mut self) {
+        if let Self::Small { zero, buckets } = self {
+            *self = Self::Whole {
+                zero: *zero,
+                buckets: buckets.iter().map(|count| u64::from(*count)).collect(),
+            };
+        }
+    }
+
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self, Self::Whole { .. })
+        !matches!(self, Self::Weighted { .. })
     }
 
     /// Whether neither end is empty and every number can be counted on.
@@ -33,6 +70,7 @@ impl Counts {
 
     pub(super) fn n_buckets(&self) -> usize {
         match self {
+            Self::Small { buckets, .. } => buckets.len(),
             Self::Whole { buckets, .. } => buckets.len(),
             Self::Weighted { buckets, .. } => buckets.len(),
         }
@@ -40,6 +78,7 @@ impl Counts {
 
     pub(super) fn bucket(&self, idx: usize) -> f64 {
         match self {
+            Self::Small { buckets, .. } => buckets.get(idx).map_or(0.0, |count| f64::from(*count)),
             Self::Whole { buckets, .. } => buckets.get(idx).map_or(0.0, |count| *count as f64),
             Self::Weighted { buckets, .. } => buckets.get(idx).copied().unwrap_or(0.0),
         }
@@ -47,13 +86,17 @@ impl Counts {
 
     pub(super) fn zero(&self) -> f64 {
         match self {
-            Self::Whole { zero, .. } => *zero as f64,
+            Self::Small { zero, .. } | Self::Whole { zero, .. } => *zero as f64,
             Self::Weighted { zero, .. } => *zero,
         }
     }
 
     pub(super) fn total(&self) -> f64 {
         match self {
+            Self::Small { zero, buckets } => {
+                let buckets = buckets.iter().map(|count| u64::from(*count));
+                buckets.fold(*zero, u64::saturating_add) as f64
+            }
             Self::Whole { zero, buckets } => {
                 buckets.iter().fold(*zero, |a, b| a.saturating_add(*b)) as f64
             }
@@ -62,23 +105,36 @@ impl Counts {
     }
 
     pub(super) fn make_weighted(&mut self) {
-        if let Self::Whole { zero, buckets } = self {
+        if self.is_whole() {
             *self = Self::Weighted {
-                zero: *zero as f64,
-                buckets: buckets.iter().map(|count| *count as f64).collect(),
+                zero: self.zero(),
+                buckets: (0..self.n_buckets()).map(|idx| self.bucket(idx)).collect(),
             };
         }
     }
 
-    /// One more in a bucket, or zero.
-    pub(super) fn add_one(&mut self, place: Option<usize>) {
+    /// `n` more in a bucket, or zero.
+    pub(super) fn add_whole(&mut self, place: Option<usize>, n: u64) {
         match self {
+            Self::Small { zero, buckets } => {
+                let Some(count) = place.and_then(|place| buckets.get_mut(place)) else {
+                    *zero = zero.saturating_add(n);
+                    return;
+                };
+                match u16::try_from(n.saturating_add(u64::from(*count))) {
+                    Ok(sum) => *count = sum,
+                    Err(_) => {
+                        self.widen();
+                        self.add_whole(place, n);
+                    }
+                }
+            }
             Self::Whole { zero, buckets } => {
                 let count = place.and_then(|place| buckets.get_mut(place));
                 let count = count.unwrap_or(zero);
-                *count = count.saturating_add(1);
+                *count = count.saturating_add(n);
             }
-            Self::Weighted { .. } => self.add(place, 1.0),
+            Self::Weighted { .. } => self.add(place, n as f64),
         }
     }
 
@@ -92,32 +148,29 @@ impl Counts {
 
     /// Adds each bucket of `other` to that at `place`. They are weighted if `other` is.
     pub(super) fn add_all(&mut self, other: &Self, place: impl Fn(usize) -> usize) {
-        match (&mut *self, other) {
-            (
-                Self::Whole { zero, buckets },
-                Self::Whole {
-                    zero: more_zero,
-                    buckets: more,
-                },
-            ) => {
-                *zero = zero.saturating_add(*more_zero);
-                for (idx, more) in more.iter().enumerate() {
-                    if let Some(count) = buckets.get_mut(place(idx)) {
-                        *count = count.saturating_add(*more);
-                    }
-                }
+        let places = (0..).map(|idx| Some(place(idx)));
+        match other {
+            Self::Small { zero, buckets } => {
+                self.add_whole(None, *zero);
+                let all = places.zip(buckets);
+                all.for_each(|(place, more)| self.add_whole(place, u64::from(*more)));
             }
-            _ => {
-                self.add(None, other.zero());
-                for idx in 0..other.n_buckets() {
-                    self.add(Some(place(idx)), other.bucket(idx));
-                }
+            Self::Whole { zero, buckets } => {
+                self.add_whole(None, *zero);
+                let all = places.zip(buckets);
+                all.for_each(|(place, more)| self.add_whole(place, *more));
+            }
+            Self::Weighted { zero, buckets } => {
+                self.add(None, *zero);
+                let all = places.zip(buckets);
+                all.for_each(|(place, more)| self.add(place, *more));
             }
         }
     }
 
     pub(super) fn grow_front(&mut self, n_more: usize) {
         match self {
+            Self::Small { buckets, .. } => grow_front(buckets, n_more),
             Self::Whole { buckets, .. } => grow_front(buckets, n_more),
             Self::Weighted { buckets, .. } => grow_front(buckets, n_more),
         }
@@ -125,6 +178,7 @@ impl Counts {
 
     pub(super) fn grow_to(&mut self, n_buckets: usize) {
         match self {
+            Self::Small { buckets, .. } => buckets.resize(buckets.len().max(n_buckets), 0),
             Self::Whole { buckets, .. } => buckets.resize(buckets.len().max(n_buckets), 0),
             Self::Weighted { buckets, .. } => buckets.resize(buckets.len().max(n_buckets), 0.0),
         }
@@ -132,10 +186,13 @@ impl Counts {
 
     /// Adds neighbours up; the first one stands alone if its index is odd.
     pub(super) fn pair_up(&mut self, first_is_odd: bool) {
+        self.widen();
         match self {
+            Self::Small { .. } => {} // they were widened
             Self::Whole { buckets, .. } => pair(buckets, first_is_odd, |a, b| a.saturating_add(b)),
             Self::Weighted { buckets, .. } => pair(buckets, first_is_odd, |a, b| a + b),
         }
+        *self = std::mem::take(self).fitted();
     }
 }
 

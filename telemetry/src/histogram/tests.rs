@@ -132,3 +132,34 @@ fn sums_are_in_seconds_and_nothing_counts_below_zero() {
         (1.75, 6.0, 2.0)
     );
 }
+
+#[test]
+fn counts_of_any_size_are_exact_and_small_while_they_fit() {
+    #[track_caller]
+    fn check(histogram: &ExpHistogram, is_small: bool, buckets: &[f64]) {
+        assert_eq!(histogram.buckets().collect::<Vec<_>>(), buckets);
+        let small = matches!(histogram.counts(), Counts::Small { .. });
+        assert_eq!(small, is_small, "{:?}", histogram.counts());
+    }
+    let of_one = |n: usize| of(&vec![1.05; n]);
+    check(&of_one(65_535), true, &[65_535.0]);
+    check(&of_one(65_536), false, &[65_536.0]);
+    let mut merged = of_one(40_000);
+    merged.merge(&of_one(40_000));
+    check(&merged, false, &[80_000.0]);
+    let mut neighbours = of_one(40_000);
+    neighbours.merge(&of(&vec![1.12; 40_000]));
+    check(&neighbours, true, &[40_000.0, 40_000.0]);
+    neighbours.observe(1.05e6); // so far away that the two become one
+    let buckets: Vec<f64> = neighbours.buckets().collect();
+    assert_eq!(
+        (buckets.first(), buckets.last()),
+        (Some(&80_000.0), Some(&1.0))
+    );
+    let whole = Counts::Whole {
+        zero: 0,
+        buckets: vec![2],
+    };
+    let again = ExpHistogram::from_parts(3, 0, whole, 2.1).expect("a histogram");
+    check(&again, true, &[2.0]);
+}

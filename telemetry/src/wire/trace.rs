@@ -152,6 +152,12 @@ impl<'a> SpanView<'a> {
         self.entry.name.text(self.bytes)
     }
 
+    /// The bytes of its name: enough to look up one that is known.
+    #[must_use]
+    pub fn name_bytes(&self) -> &'a [u8] {
+        self.entry.name.of(self.bytes)
+    }
+
     /// A number that OpenTelemetry does not know reads as unspecified.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
@@ -279,6 +285,13 @@ impl<'a> ResourceView<'a> {
     pub fn service_name(&self) -> Option<&'a str> {
         let name = self.entry.service_name?;
         Some(name.text(self.bytes))
+    }
+
+    /// The bytes of [`ResourceView::service_name`]: enough to look up one that is known.
+    #[must_use]
+    pub fn service_name_bytes(&self) -> Option<&'a [u8]> {
+        let name = self.entry.service_name?;
+        Some(name.of(self.bytes))
     }
 
     /// Body of the `Resource` message, if there is one.

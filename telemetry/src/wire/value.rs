@@ -77,9 +77,17 @@ impl<'a> Attributes<'a> {
     }
 
     /// The same with keys as bytes and values that are not read yet: for a look at a few among many.
-    pub fn unread(mut self) -> impl Iterator<Item = (&'a [u8], UnreadValue<'a>)> {
+    #[inline]
+    pub fn unread(self) -> impl Iterator<Item = (&'a [u8], UnreadValue<'a>)> {
+        let (mut rest, field) = (self.reader.rest(), self.key);
         std::iter::from_fn(move || {
-            let (key, value) = parts(next_field(&mut self.reader, self.key)?);
+            if let Some((key, value, behind)) = plain_attribute(rest, field) {
+                rest = behind;
+                return Some((key, UnreadValue(value)));
+            }
+            let mut reader = Reader::new(rest);
+            let (key, value) = parts(next_field(&mut reader, field)?);
+            rest = reader.rest();
             Some((key, UnreadValue(value)))
         })
     }
@@ -139,6 +147,24 @@ fn plain_parts(body: &[u8]) -> Option<(&[u8], &[u8])> {
     };
     let is_plain = key_len < 0x80 && value_len < 0x80 && value.len() == usize::from(value_len);
     is_plain.then_some((key, value))
+}
+
+/// Key and value of an attribute that comes right here, is shorter than 128 B and has nothing else; and what lies behind it.
+#[inline]
+fn plain_attribute(rest: &[u8], field: u64) -> Option<(&[u8], &[u8], &[u8])> {
+    const KEY: u8 = key_value::KEY as u8;
+    const VALUE: u8 = key_value::VALUE as u8;
+    const N_HEADS: usize = 4;
+    let (&[found, len, KEY, key_len], rest) = rest.split_first_chunk()? else {
+        return None;
+    };
+    let (key, rest) = rest.split_at_checked(key_len.into())?;
+    let (&[VALUE, value_len], rest) = rest.split_first_chunk()? else {
+        return None;
+    };
+    let (value, behind) = rest.split_at_checked(value_len.into())?;
+    let fills = usize::from(len) == N_HEADS + key.len() + value.len();
+    (u64::from(found) == field && len < 0x80 && fills).then_some((key, value, behind))
 }
 
 fn general_parts(body: &[u8]) -> (&[u8], &[u8]) {
@@ -255,6 +281,46 @@ fn write_json(value: &ValueView<'_>, out: &mut String, depth_left: u32) {
                 write_json(&value, out, depth_left);
             }
             out.push('}');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::super::field::span;
+    use super::*;
+
+    fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+        let value = prop_oneof![
+            "[a-zé]{0,140}".prop_map(Value::StringValue),
+            any::<i64>().prop_map(Value::IntValue),
+            any::<f64>().prop_map(Value::DoubleValue),
+        ];
+        let attribute = ("[a-zé.]{0,140}", prop::option::of(value));
+        let attribute = attribute.prop_map(|(key, value)| KeyValue {
+            key,
+            value: Some(AnyValue { value }),
+            ..KeyValue::default()
+        });
+        prop::collection::vec(attribute, 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_read_yet_is_what_is_read(first in attributes(), second in attributes()) {
+            // another field lies between the two
+            let span = |attributes| Span { attributes, name: "between".to_owned(), ..Span::default() };
+            let bytes = [span(first).encode_to_vec(), span(second).encode_to_vec()].concat();
+            let attributes = Attributes::new(Reader::new(&bytes), span::ATTRIBUTES);
+            let read = attributes.clone().map(|(key, value)| (key.as_bytes(), value.text()));
+            let unread = attributes.unread().map(|(key, value)| (key, value.read().text()));
+            prop_assert_eq!(unread.collect::<Vec<_>>(), read.collect::<Vec<_>>());
         }
     }
 }
