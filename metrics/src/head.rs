@@ -22,7 +22,7 @@ use crate::{Matcher, Window};
 
 use floats::Floats;
 use packed::Packed;
-use pages::{ONE_BY_ONE, Pages};
+use pages::Pages;
 
 /// What room for points counts in the memory formula, in bytes; a histogram counts itself and its buckets as well, in a window as they are packed.
 const HISTOGRAM_SAMPLE_BYTES: u64 = 16;
@@ -97,8 +97,8 @@ impl Default for TenantHead {
         Self {
             series: SeriesTable::default(),
             floats: Floats::default(),
-            histograms: Pages::new(HISTOGRAM_SAMPLE_BYTES, ONE_BY_ONE),
-            windows: Pages::new(WINDOW_BYTES, ONE_BY_ONE),
+            histograms: Pages::new(HISTOGRAM_SAMPLE_BYTES),
+            windows: Pages::new(WINDOW_BYTES),
             exemplars: Vec::new(),
             metadata: BTreeMap::new(),
             told: HashTable::new(),

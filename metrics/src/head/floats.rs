@@ -1,9 +1,11 @@
 //! Samples of numbers of many series, packed: of each series the newest one, and before it entries that tell each from the one after it. In: a time and
 //! a value of any series. Out: those of one, as they came.
+//!
+//! What the next sample needs lies in one line of memory for each series, and the lines in the order of the series: most senders send in that order too.
 
 mod entry;
 
-use super::pages::{Pages, Rooms, place};
+use super::pages::{Pages, place};
 use crate::series::NONE;
 use entry::{Entries, Entry, Sample};
 
@@ -11,17 +13,15 @@ use entry::{Entries, Entry, Sample};
 const LATEST_BYTES: u64 = size_of::<Latest>() as u64;
 /// What a time that lies apart counts.
 const FAR_BYTES: u64 = size_of::<i64>() as u64;
-/// Bytes that pages of entries have room for: a page's own bytes and the room that stays empty are least with so many.
-const ROOMS: Rooms = Rooms {
-    least: 32,
-    most: 64,
-};
+/// Bytes of entries that lie beside the newest sample: what fills 64 B with it.
+const TAIL_BYTES: usize = 42;
 /// Half of the span of time in which times are near: 12 days.
 const NEAR_MS: i64 = 1 << 30;
 const IS_FAR: u32 = 1 << 31;
 
-/// The newest sample of a series.
+/// The newest sample of a series, and the entries of those just before it.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 struct Latest {
     /// In ms since the begin of what is near; with [`IS_FAR`] the number of a time that lies apart.
     at: u32,
@@ -30,11 +30,15 @@ struct Latest {
     low: u32,
     /// How far times lie apart, of late.
     step: u32,
-    /// The newest page of entries, or none.
+    /// The newest page of entries before those here, or none.
     page: u32,
     /// Whether no time lies before that of an earlier record.
     is_sorted: bool,
+    tail_len: u8,
+    tail: [u8; TAIL_BYTES],
 }
+
+const _: () = assert!(size_of::<Latest>() == 64);
 
 /// See the module.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Default for Floats {
     fn default() -> Self {
         Self {
             latest: Vec::new(),
-            entries: Pages::new(1, ROOMS),
+            entries: Pages::new(1),
             begin_unix_ms: None,
             far: Vec::new(),
         }
@@ -67,6 +71,8 @@ impl Latest {
             step: 0,
             page: NONE,
             is_sorted: sample.at < IS_FAR,
+            tail_len: 0,
+            tail: [0; TAIL_BYTES],
         };
         latest.put(sample);
         latest
@@ -75,6 +81,27 @@ impl Latest {
     fn put(&mut self, sample: Sample) {
         self.at = sample.at;
         (self.high, self.low) = ((sample.bits >> 32) as u32, sample.bits as u32);
+    }
+
+    fn tail(&self) -> &[u8] {
+        let len = usize::from(self.tail_len);
+        self.tail.get(..len).unwrap_or_default()
+    }
+
+    /// Takes an entry behind the others; false if there is no room.
+    fn take(&mut self, entry: &Entry) -> bool {
+        let begin = usize::from(self.tail_len);
+        let newest = begin.checked_sub(1).and_then(|at| self.tail.get_mut(at));
+        if newest.is_some_and(|tag| entry.repeat(tag)) {
+            return true;
+        }
+        let bytes = entry.bytes();
+        let Some(room) = self.tail.get_mut(begin..begin + bytes.len()) else {
+            return false;
+        };
+        room.copy_from_slice(bytes);
+        self.tail_len += bytes.len() as u8;
+        true
     }
 
     fn sample(&self) -> Sample {
@@ -101,17 +128,21 @@ impl Floats {
             return far_bytes + LATEST_BYTES;
         };
         let older = latest.sample();
-        if latest.page == NONE {
+        if latest.page == NONE && latest.tail_len == 0 {
             latest.step = newer.at.wrapping_sub(older.at);
         }
         latest.is_sorted &= older.at <= newer.at && newer.at < IS_FAR;
         let entry = Entry::new(older, newer, &mut latest.step);
         latest.put(newer);
-        let newest = self.entries.newest_mut(latest.page);
-        if newest.is_some_and(|tag| entry.repeat(tag)) {
+        if latest.take(&entry) {
             return far_bytes;
         }
-        far_bytes + self.entries.push_all(&mut latest.page, entry.bytes())
+        let mut page = latest.page;
+        let page_bytes = self.entries.push_page(&mut page, latest.tail());
+        (latest.page, latest.tail_len) = (page, 0);
+        let is_taken = latest.take(&entry);
+        debug_assert!(is_taken, "an entry is shorter than a tail");
+        far_bytes + page_bytes
     }
 
     /// The samples of a series in (from, to], in order of records.
@@ -139,8 +170,9 @@ impl Floats {
     /// Every sample before the newest, from the newest on, while they are kept.
     fn back(&self, latest: &Latest, mut keep: impl FnMut(Sample) -> bool) {
         let (mut sample, mut step) = (latest.sample(), latest.step);
-        for page in self.entries.back(latest.page) {
-            let mut entries = Entries(page);
+        let pages = self.entries.back(latest.page);
+        for entries in std::iter::once(latest.tail()).chain(pages) {
+            let mut entries = Entries(entries);
             while let Some(told) = entries.pop(sample.bits, &mut step) {
                 sample.bits = told.bits;
                 for _ in 0..told.n {
@@ -226,12 +258,11 @@ mod tests {
             }
             bytes
         };
-        assert_eq!(bytes_of(&mut [1.0].into_iter()), 24);
-        let page = |room: u64| 12 + room;
-        let constant = bytes_of(&mut (0..481).map(|_| 1.0));
-        assert_eq!(constant, 24 + page(32), "a tag for 16 samples");
+        assert_eq!(bytes_of(&mut [1.0].into_iter()), 64);
+        let constant = bytes_of(&mut (0..600).map(|_| 1.0));
+        assert_eq!(constant, 64, "a tag for 16 samples");
         let counter = bytes_of(&mut (0..30).map(|n| f64::from(n * n)));
-        assert_eq!(counter, 24 + page(32) + page(64), "2 bytes each");
+        assert_eq!(counter, 64 + 12 + 42, "2 bytes each");
     }
 
     #[test]

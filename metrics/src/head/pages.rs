@@ -1,21 +1,14 @@
 //! Points of many series in one list. A series has pages of it, the newest of which it knows; its points lie side by side within a page, in order of
 //! records. In: points of any series. Out: those of one, page by page.
 //!
-//! Pages have room for 2, 4, 8 and then 16 points, or as it is asked: a series of one point takes little, and a long one is read with few waits for
-//! memory. The list grows by chunks that stay where they are: it never lies in memory twice.
+//! Pages of points that come one by one have room for 2, 4, 8 and then 16: a series of one point takes little, and a long one is read with few waits
+//! for memory. The list grows by chunks that stay where they are: it never lies in memory twice.
 
 use crate::series::NONE;
 
-/// Points that the first page of a series has room for, and any page at most; each has twice the room of the one before it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rooms {
-    pub(super) least: u8,
-    pub(super) most: u8,
-}
-
-/// Rooms of points that come one by one.
-pub(super) const ONE_BY_ONE: Rooms = Rooms { least: 2, most: 16 };
-
+/// Points that the first page of a series has room for, and any page at most, where they come one by one.
+const ROOM_MIN: u8 = 2;
+const ROOM_MAX: u8 = 16;
 /// What a page counts in the memory formula beside its room.
 const PAGE_BYTES: u64 = 12;
 
@@ -30,7 +23,6 @@ pub(super) struct Pages<T> {
     pages: Vec<Page>,
     /// What room for a point counts in the memory formula.
     point_bytes: u64,
-    rooms: Rooms,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,42 +46,45 @@ impl Page {
 }
 
 impl<T: Clone> Pages<T> {
-    pub(super) fn new(point_bytes: u64, rooms: Rooms) -> Self {
+    pub(super) fn new(point_bytes: u64) -> Self {
         Self {
             chunks: Vec::new(),
             pages: Vec::new(),
             point_bytes,
-            rooms,
         }
     }
 
     /// Puts a point behind those of the series whose newest page is `last`, and moves `last` along. Returns the bytes that it takes by formula: those of
     /// a new page, or none.
     pub(super) fn push(&mut self, last: &mut u32, point: T) -> u64 {
-        self.push_all(last, &[point])
-    }
-
-    /// The same of points that lie side by side, at least one and at most as many as the first page has room for.
-    pub(super) fn push_all(&mut self, last: &mut u32, points: &[T]) -> u64 {
-        let n_points = points.len() as u8;
         let newest = self.pages.get_mut(*last as usize);
-        let room = newest.as_ref().map_or(self.rooms.least, |page| {
-            page.room.saturating_mul(2).min(self.rooms.most)
-        });
-        if let Some(page) = newest.filter(|page| page.room - page.len >= n_points) {
+        let room = newest
+            .as_ref()
+            .map_or(ROOM_MIN, |page| page.room.saturating_mul(2).min(ROOM_MAX));
+        if let Some(page) = newest.filter(|page| page.len < page.room) {
             let at = page.place() + usize::from(page.len);
             let chunk = self.chunks.get_mut(page.chunk());
-            let slots = chunk.and_then(|chunk| chunk.get_mut(at..at + points.len()));
-            if let Some(slots) = slots {
-                slots.clone_from_slice(points);
+            if let Some(slot) = chunk.and_then(|chunk| chunk.get_mut(at)) {
+                *slot = point;
             }
-            page.len += n_points;
+            page.len += 1;
             return 0;
         }
+        self.begin(last, &[point], room)
+    }
+
+    /// The same of points that get a page to themselves, as many as it has room for: at least one.
+    pub(super) fn push_page(&mut self, last: &mut u32, points: &[T]) -> u64 {
+        let room = u8::try_from(points.len()).expect("a page has fewer than 256 points");
+        self.begin(last, points, room)
+    }
+
+    /// Begins a page.
+    fn begin(&mut self, last: &mut u32, points: &[T], room: u8) -> u64 {
         let page = Page {
             previous: *last,
             begin: self.reserve(points, room.into()),
-            len: n_points,
+            len: points.len() as u8,
             room,
         };
         *last = place(self.pages.len());
@@ -155,7 +150,7 @@ mod tests {
 
     #[test]
     fn points_of_each_series_come_back_in_order_whatever_lies_between() {
-        let mut pages = Pages::new(8, ONE_BY_ONE);
+        let mut pages = Pages::new(8);
         let mut lasts = [NONE; 7];
         let mut bytes = 0;
         for n in 0..200_000_u64 {
@@ -176,7 +171,7 @@ mod tests {
     #[test]
     fn a_series_takes_little_room_at_first() {
         let room_after = |n: usize| {
-            let mut pages = Pages::new(0, ONE_BY_ONE);
+            let mut pages = Pages::new(0);
             let mut last = NONE;
             for _ in 0..n {
                 pages.push(&mut last, ());

@@ -45,58 +45,42 @@ const MILLION: f64 = 1e6;
 const EXACT_MAX: f64 = (1u64 << 53) as f64;
 
 /// Bytes of an entry at most.
-const ENTRY_BYTES_MAX: usize = 8 + 4 + 1;
+const ENTRY_BYTES_MAX: u8 = 8 + 4 + 1;
 
 /// The bytes that tell one sample.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    bytes: [u8; ENTRY_BYTES_MAX],
-    len: usize,
+    bytes: [u8; 16],
+    len: u8,
 }
+
+const _: () = assert!(ENTRY_BYTES_MAX <= 16);
 
 impl Entry {
     /// Tells `older` from `newer`, where times lie `step` apart; the step moves along if they lie by far more or less.
     pub(super) fn new(older: Sample, newer: Sample, step: &mut u32) -> Self {
-        let mut entry = Self {
-            bytes: [0; ENTRY_BYTES_MAX],
-            len: 0,
-        };
-        let (way, told, n_bytes) = tell(older.bits, newer.bits);
-        entry.put(told, n_bytes);
+        let (way, value, n_bytes) = tell(older.bits, newer.bits);
         let gap = newer.at.wrapping_sub(older.at);
         let off = gap.wrapping_sub(*step).cast_signed();
-        let gap = match off {
-            0 => Gap::Step,
-            -0x80..=0x7f => {
-                entry.put(off as u64, 1);
-                Gap::Off1
-            }
-            -0x8000..=0x7fff => {
-                entry.put(off as u64, 2);
-                Gap::Off2
-            }
-            _ => {
-                entry.put(u64::from(*step), 4);
-                *step = gap;
-                Gap::New
-            }
+        let (gap, time, n_time_bytes) = match off {
+            0 => (Gap::Step, 0, 0),
+            -0x80..=0x7f => (Gap::Off1, u32::from(off as u8), 1),
+            -0x8000..=0x7fff => (Gap::Off2, u32::from(off as u16), 2),
+            _ => (Gap::New, std::mem::replace(step, gap), 4),
         };
-        entry.put(u64::from((gap as u8) << GAP_SHIFT | way), 1);
-        entry
+        let tag = (gap as u8) << GAP_SHIFT | way;
+        let behind_time = n_bytes + n_time_bytes;
+        let all = u128::from(value)
+            | u128::from(time) << (8 * n_bytes)
+            | u128::from(tag) << (8 * behind_time);
+        Self {
+            bytes: all.to_le_bytes(),
+            len: behind_time + 1,
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// The lowest bytes of a number.
-    fn put(&mut self, number: u64, n_bytes: u8) {
-        let n_bytes = usize::from(n_bytes);
-        let room = self.bytes.get_mut(self.len..self.len + n_bytes);
-        if let (Some(room), Some(bytes)) = (room, number.to_le_bytes().get(..n_bytes)) {
-            room.copy_from_slice(bytes);
-        }
-        self.len += n_bytes;
+        self.bytes.get(..self.len.into()).unwrap_or_default()
     }
 
     /// Counts one more sample, of the same value at the usual step, into the entry that ends with `tag`; false if it cannot.
@@ -107,7 +91,7 @@ impl Entry {
     }
 }
 
-/// How a value is told from the next one: the tag's part, a number, and how many of its bytes.
+/// How a value is told from the next one: the tag's part, a number, and in how many bytes it fits.
 fn tell(older: u64, newer: u64) -> (u8, u64, u8) {
     let xor = older ^ newer;
     if xor == 0 {
