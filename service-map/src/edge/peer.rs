@@ -4,8 +4,6 @@
 
 mod key;
 
-use std::fmt::Write as _;
-
 use telemetry::wire::{SpanView, StatusCode, UnreadValue, ValueView};
 
 use super::Role;
@@ -172,7 +170,8 @@ impl Address<'_> {
             return false;
         }
         if let Some(port) = self.port.and_then(whole) {
-            write!(name, ":{port}").expect("a String takes all text");
+            name.push(':');
+            name.push_str(itoa::Buffer::new().format(port));
         }
         true
     }
