@@ -1,9 +1,10 @@
 //! The head: what the open block has so far. In: series and points, in order of records. Out: points of a range for queries, and rows for the seal.
 //!
-//! Points of all series lie in pages of one list, a sample in 3 B of them or so, and none has an allocation of its own.
+//! Points of all series lie in few lists, a sample in 3 B or so, and none has an allocation of its own.
 //! Nothing here reads a clock, and no answer depends on a hash map's order.
 
 mod floats;
+mod list;
 mod packed;
 mod pages;
 mod rows;

@@ -4,13 +4,17 @@
 //! What the next sample needs lies in one line of memory for each series, and the lines in the order of the series: most senders send in that order too.
 
 mod entry;
+mod strips;
 
-use super::pages::{Pages, place};
+use super::list::List;
 use crate::series::NONE;
 use entry::{Entries, Entry, Sample};
+use strips::Strips;
 
 /// What a series with samples counts in the memory formula, in bytes.
 const LATEST_BYTES: u64 = size_of::<Latest>() as u64;
+/// What a strip of entries counts beside its bytes.
+const STRIP_BYTES: u64 = strips::HEAD_BYTES as u64;
 /// What a time that lies apart counts.
 const FAR_BYTES: u64 = size_of::<i64>() as u64;
 /// Bytes of entries that lie beside the newest sample: what fills 64 B with it.
@@ -30,8 +34,8 @@ struct Latest {
     low: u32,
     /// How far times lie apart, of late.
     step: u32,
-    /// The newest page of entries before those here, or none.
-    page: u32,
+    /// The newest strip of entries before those here, or [`NONE`].
+    strip: u32,
     /// Whether no time lies before that of an earlier record.
     is_sorted: bool,
     tail_len: u8,
@@ -41,25 +45,14 @@ struct Latest {
 const _: () = assert!(size_of::<Latest>() == 64);
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Floats {
-    latest: Vec<Latest>,
-    entries: Pages<u8>,
+    latest: List<Latest>,
+    entries: Strips,
     /// Where what is near begins; none before the first sample.
     begin_unix_ms: Option<i64>,
     /// Times that are not near.
     far: Vec<i64>,
-}
-
-impl Default for Floats {
-    fn default() -> Self {
-        Self {
-            latest: Vec::new(),
-            entries: Pages::new(1),
-            begin_unix_ms: None,
-            far: Vec::new(),
-        }
-    }
 }
 
 impl Latest {
@@ -69,7 +62,7 @@ impl Latest {
             high: 0,
             low: 0,
             step: 0,
-            page: NONE,
+            strip: NONE,
             is_sorted: sample.at < IS_FAR,
             tail_len: 0,
             tail: [0; TAIL_BYTES],
@@ -122,13 +115,12 @@ impl Floats {
             at,
             bits: value.to_bits(),
         };
-        let Some(latest) = self.latest.get_mut(*series as usize) else {
-            *series = place(self.latest.len());
-            self.latest.push(Latest::new(newer));
+        let Some(latest) = self.latest.get_mut(*series) else {
+            *series = self.latest.push(Latest::new(newer));
             return far_bytes + LATEST_BYTES;
         };
         let older = latest.sample();
-        if latest.page == NONE && latest.tail_len == 0 {
+        if latest.strip == NONE && latest.tail_len == 0 {
             latest.step = newer.at.wrapping_sub(older.at);
         }
         latest.is_sorted &= older.at <= newer.at && newer.at < IS_FAR;
@@ -137,18 +129,19 @@ impl Floats {
         if latest.take(&entry) {
             return far_bytes;
         }
-        let mut page = latest.page;
-        let page_bytes = self.entries.push_page(&mut page, latest.tail());
-        (latest.page, latest.tail_len) = (page, 0);
+        let strip_bytes = STRIP_BYTES + u64::from(latest.tail_len);
+        let mut strip = latest.strip;
+        self.entries.push(&mut strip, latest.tail());
+        (latest.strip, latest.tail_len) = (strip, 0);
         let is_taken = latest.take(&entry);
         debug_assert!(is_taken, "an entry is shorter than a tail");
-        far_bytes + page_bytes
+        far_bytes + strip_bytes
     }
 
     /// The samples of a series in (from, to], in order of records.
     pub(super) fn of(&self, series: u32, from_unix_ms: i64, to_unix_ms: i64) -> Vec<(i64, f64)> {
         let mut found = Vec::new();
-        let Some(latest) = self.latest.get(series as usize) else {
+        let Some(latest) = self.latest.get(series) else {
             return found;
         };
         // false once no earlier record is asked for
@@ -170,8 +163,8 @@ impl Floats {
     /// Every sample before the newest, from the newest on, while they are kept.
     fn back(&self, latest: &Latest, mut keep: impl FnMut(Sample) -> bool) {
         let (mut sample, mut step) = (latest.sample(), latest.step);
-        let pages = self.entries.back(latest.page);
-        for entries in std::iter::once(latest.tail()).chain(pages) {
+        let strips = self.entries.back(latest.strip);
+        for entries in std::iter::once(latest.tail()).chain(strips) {
             let mut entries = Entries(entries);
             while let Some(told) = entries.pop(sample.bits, &mut step) {
                 sample.bits = told.bits;
@@ -262,7 +255,7 @@ mod tests {
         let constant = bytes_of(&mut (0..600).map(|_| 1.0));
         assert_eq!(constant, 64, "a tag for 16 samples");
         let counter = bytes_of(&mut (0..30).map(|n| f64::from(n * n)));
-        assert_eq!(counter, 64 + 12 + 42, "2 bytes each");
+        assert_eq!(counter, 64 + 5 + 42, "2 bytes each");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Pages of points that come one by one have room for 2, 4, 8 and then 16: a series of one point takes little, and a long one is read with few waits
 //! for memory. The list grows by chunks that stay where they are: it never lies in memory twice.
 
-use crate::series::NONE;
+use super::list::{List, place};
 
 /// Points that the first page of a series has room for, and any page at most, where they come one by one.
 const ROOM_MIN: u8 = 2;
@@ -20,14 +20,14 @@ const CHUNK_SHIFT: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Pages<T> {
     chunks: Vec<Vec<T>>,
-    pages: Vec<Page>,
+    pages: List<Page>,
     /// What room for a point counts in the memory formula.
     point_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Page {
-    /// The page before it of its series, or [`NONE`].
+    /// The page before it of its series, or none.
     previous: u32,
     /// Where its points begin: a chunk, and in its lower bits a place there.
     begin: u32,
@@ -49,7 +49,7 @@ impl<T: Clone> Pages<T> {
     pub(super) fn new(point_bytes: u64) -> Self {
         Self {
             chunks: Vec::new(),
-            pages: Vec::new(),
+            pages: List::default(),
             point_bytes,
         }
     }
@@ -57,7 +57,7 @@ impl<T: Clone> Pages<T> {
     /// Puts a point behind those of the series whose newest page is `last`, and moves `last` along. Returns the bytes that it takes by formula: those of
     /// a new page, or none.
     pub(super) fn push(&mut self, last: &mut u32, point: T) -> u64 {
-        let newest = self.pages.get_mut(*last as usize);
+        let newest = self.pages.get_mut(*last);
         let room = newest
             .as_ref()
             .map_or(ROOM_MIN, |page| page.room.saturating_mul(2).min(ROOM_MAX));
@@ -70,30 +70,18 @@ impl<T: Clone> Pages<T> {
             page.len += 1;
             return 0;
         }
-        self.begin(last, &[point], room)
-    }
-
-    /// The same of points that get a page to themselves, as many as it has room for: at least one.
-    pub(super) fn push_page(&mut self, last: &mut u32, points: &[T]) -> u64 {
-        let room = u8::try_from(points.len()).expect("a page has fewer than 256 points");
-        self.begin(last, points, room)
-    }
-
-    /// Begins a page.
-    fn begin(&mut self, last: &mut u32, points: &[T], room: u8) -> u64 {
-        let page = Page {
+        let begin = self.reserve(point, room.into());
+        *last = self.pages.push(Page {
             previous: *last,
-            begin: self.reserve(points, room.into()),
-            len: points.len() as u8,
+            begin,
+            len: 1,
             room,
-        };
-        *last = place(self.pages.len());
-        self.pages.push(page);
+        });
         PAGE_BYTES + self.point_bytes * u64::from(room)
     }
 
-    /// Puts points where a page with this room begins.
-    fn reserve(&mut self, points: &[T], room: usize) -> u32 {
+    /// Room for a page, filled with its first point: what has not come yet is filled with what has.
+    fn reserve(&mut self, point: T, room: usize) -> u32 {
         let newest = self.chunks.last();
         if newest.is_none_or(|chunk| chunk.len() + room > CHUNK_POINTS) {
             self.chunks.push(Vec::new());
@@ -101,52 +89,36 @@ impl<T: Clone> Pages<T> {
         let number = self.chunks.len() - 1;
         let chunk = self.chunks.last_mut().expect("there is one");
         let begin = place(number << CHUNK_SHIFT | chunk.len());
-        let filled = chunk.len() + room;
-        chunk.extend_from_slice(points);
-        // what has not come yet is filled with what has
-        if let Some(last) = points.last() {
-            chunk.resize(filled, last.clone());
-        }
+        chunk.resize(chunk.len() + room, point);
         begin
     }
 
     /// The newest point of the series whose newest page is `last`.
     pub(super) fn newest_mut(&mut self, last: u32) -> Option<&mut T> {
-        let page = self.pages.get(last as usize)?;
+        let page = self.pages.get(last)?;
         let behind = page.place() + usize::from(page.len);
         let chunk = self.chunks.get_mut(page.chunk())?;
         chunk.get_mut(behind.checked_sub(1)?)
     }
 
-    /// The pages of the series whose newest one is `last`, from that one back.
-    pub(super) fn back(&self, last: u32) -> impl Iterator<Item = &[T]> {
-        let page = |number: u32| self.pages.get(number as usize);
-        let newest = page(last).copied();
-        let back = std::iter::successors(newest, move |newer| page(newer.previous).copied());
-        back.map(|page| {
+    /// The points of the series whose newest page is `last`, in order of records.
+    pub(super) fn of(&self, last: u32) -> impl Iterator<Item = &T> {
+        let page = |number: u32| self.pages.get(number);
+        let back = std::iter::successors(page(last), |newer| page(newer.previous));
+        let pages: Vec<&Page> = back.collect();
+        pages.into_iter().rev().flat_map(|page| {
             let begin = page.place();
             let chunk = self.chunks.get(page.chunk());
             let points = chunk.and_then(|chunk| chunk.get(begin..begin + usize::from(page.len)));
             points.unwrap_or_default()
         })
     }
-
-    /// The points of the series whose newest page is `last`, in order of records.
-    pub(super) fn of(&self, last: u32) -> impl Iterator<Item = &T> {
-        let pages: Vec<&[T]> = self.back(last).collect();
-        pages.into_iter().rev().flatten()
-    }
-}
-
-/// The number that something gets, which is none at [`NONE`].
-pub(super) fn place(len: usize) -> u32 {
-    let place = u32::try_from(len).ok().filter(|place| *place != NONE);
-    place.expect("a head is sealed before it has 2^32 points")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::NONE;
 
     #[test]
     fn points_of_each_series_come_back_in_order_whatever_lies_between() {
