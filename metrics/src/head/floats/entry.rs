@@ -299,11 +299,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_comes_back(older: u64, newer: u64, shift in 0..64u32, whole: i32, places in 0..9) {
+        fn any_value_comes_back(older: u64, newer: u64, shift in 0..64u32, whole: i32, places in 0..9u32) {
             told(f64::from_bits(older), f64::from_bits(newer));
             told(f64::from_bits(older), f64::from_bits(older ^ newer >> shift));
             told(f64::from_bits(older), f64::from_bits(older ^ newer << shift));
-            let power = 10f64.powi(places);
+            let power = 10i64.pow(places) as f64;
             let decimals = [f64::from(whole), f64::from(whole >> (shift / 2)), f64::from(older as i16)].map(|value| value / power);
             told(decimals[0], decimals[1]);
             told(decimals[0], decimals[0] + decimals[2]);

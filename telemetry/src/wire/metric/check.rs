@@ -98,7 +98,7 @@ impl Check<'_> {
         };
         let note = self.known.get(run.hash);
         if field.role == Role::SeriesLabels {
-            let identity = note.and_then(|note| note.identity);
+            let identity = note.and_then(Note::identity);
             self.known.push(Run { identity, ..run });
         }
         if note.is_some_and(|note| note.budget <= budget) {
@@ -115,7 +115,7 @@ impl Check<'_> {
         self.marks.add(self.values.take_marks());
         if self.marks == Marks::default() {
             let identity = None;
-            self.known.put(run.hash, Note { budget, identity });
+            self.known.put(run.hash, Note::new(budget, identity));
         }
         self.marks.add(before.0);
         self.marks.add(before.1);

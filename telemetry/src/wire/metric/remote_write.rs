@@ -194,10 +194,7 @@ impl WriteWalker {
                 continue;
             }
             if let Some(run) = looked.judged_run(&series) {
-                let note = Note {
-                    budget: SERIES_BUDGET,
-                    identity: Some(looked.identity()),
-                };
+                let note = Note::new(SERIES_BUDGET, Some(looked.identity()));
                 self.known.put(run.hash, note);
             }
             if n_here > 0 {

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128_with_secret;
 use super::super::proto::{Extent, Reader};
 use super::limit::MetricLimits;
 
-/// Notes of one generation; there are two of them at most. 45 B each: what a walker holds is below 11 MB.
+/// Notes of one generation; there are two of them at most. 37 B each: what a walker holds is below 9 MB.
 const GENERATION_NOTES_MAX: usize = 114_688;
 /// Runs of one request that are handed on with their hash; those of later series are looked at anew.
 const FOUND_MAX: usize = 1 << 16;
@@ -27,22 +27,22 @@ static SECRET: LazyLock<[u8; SECRET_BYTES]> = LazyLock::new(|| {
     secret
 });
 
-/// Hash of a run; of equal runs it is equal within a process, and another in the next.
+/// Hash of a run; of equal runs it is equal within a process, and another in the next. In pieces that lie anywhere: there is one for each series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunHash([u64; 2]);
+pub struct RunHash([u32; 4]);
 
 impl RunHash {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let hash = xxh3_128_with_secret(bytes, &*SECRET);
-        Self([hash as u64, (hash >> 64) as u64])
+        Self([0, 32, 64, 96].map(|shift| (hash >> shift) as u32))
     }
 
     /// The hash of several in this order.
     #[must_use]
     pub fn joined<const N: usize>(all: [Self; N]) -> Self {
         Self::of(
-            all.map(|one| one.0.map(u64::to_le_bytes))
+            all.map(|one| one.0.map(u32::to_le_bytes))
                 .as_flattened()
                 .as_flattened(),
         )
@@ -51,8 +51,8 @@ impl RunHash {
     /// What a table may take as its hash.
     #[must_use]
     pub fn place(self) -> u64 {
-        let [low, _] = self.0;
-        low
+        let [low, high, ..] = self.0;
+        u64::from(high) << 32 | u64::from(low)
     }
 }
 
@@ -169,8 +169,25 @@ impl<T: Copy> RunMap<T> {
 pub(super) struct Note {
     /// Levels of messages that were left around it: with as many it is good again.
     pub(super) budget: u32,
+    identity: Option<[u32; 2]>,
+}
+
+const _: () = assert!(size_of::<(RunHash, Note)>() == 32);
+
+impl Note {
+    pub(super) fn new(budget: u32, identity: Option<u64>) -> Self {
+        let halves = |identity| [identity as u32, (identity >> 32) as u32];
+        Self {
+            budget,
+            identity: identity.map(halves),
+        }
+    }
+
     /// What its series is routed by, once no reason was found to leave it out.
-    pub(super) identity: Option<u64>,
+    pub(super) fn identity(self) -> Option<u64> {
+        let [low, high] = self.identity?;
+        Some(u64::from(high) << 32 | u64::from(low))
+    }
 }
 
 #[derive(Debug)]
@@ -236,10 +253,7 @@ mod tests {
     use super::*;
 
     fn note(identity: u64) -> Note {
-        Note {
-            budget: 9,
-            identity: Some(identity),
-        }
+        Note::new(9, Some(identity))
     }
 
     #[test]
@@ -250,7 +264,7 @@ mod tests {
             known.put(hash(n), note(n as u64));
             if n % 1_000 == 0 {
                 let first = known.get(hash(0)).expect("asked for often");
-                assert_eq!(first.identity, Some(0));
+                assert_eq!(first.identity(), Some(0));
             }
         }
         assert!(known.get(hash(1)).is_none(), "long ago");
