@@ -165,7 +165,11 @@ pub(super) fn service_name(bytes: &[u8], attributes: Extent) -> Option<Extent> {
             ValueView::Str(name) if key == SERVICE_NAME => Some(name),
             _ => None,
         })?;
-    let start = name.as_ptr().addr() - bytes.as_ptr().addr();
+    // one without text may lie outside of these bytes
+    let start = match name {
+        "" => attributes.start as usize,
+        _ => name.as_ptr().addr() - bytes.as_ptr().addr(),
+    };
     Some(Extent {
         start: start as u32,
         end: (start + name.len()) as u32,
