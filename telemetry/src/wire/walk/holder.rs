@@ -165,13 +165,58 @@ pub(super) fn service_name(bytes: &[u8], attributes: Extent) -> Option<Extent> {
             ValueView::Str(name) if key == SERVICE_NAME => Some(name),
             _ => None,
         })?;
-    // one without text may lie outside of these bytes
-    let start = match name {
-        "" => attributes.start as usize,
-        _ => name.as_ptr().addr() - bytes.as_ptr().addr(),
-    };
+    let start = name.as_ptr().addr() - bytes.as_ptr().addr();
     Some(Extent {
         start: start as u32,
         end: (start + name.len()) as u32,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use prost::Message;
+
+    use super::*;
+
+    /// What is found in a resource that says these of itself.
+    fn found(said: &[(&str, Value)]) -> Option<String> {
+        let attribute = |(key, value): &(&str, Value)| KeyValue {
+            key: (*key).to_owned(),
+            value: Some(AnyValue {
+                value: Some(value.clone()),
+            }),
+            ..KeyValue::default()
+        };
+        let resource = Resource {
+            attributes: said.iter().map(attribute).collect(),
+            ..Resource::default()
+        };
+        let bytes = resource.encode_to_vec();
+        let whole = Extent {
+            start: 0,
+            end: bytes.len() as u32,
+        };
+        let name = service_name(&bytes, whole)?;
+        Some(name.text(&bytes).to_owned())
+    }
+
+    #[test]
+    fn a_services_name_is_the_first_text_under_its_key_also_an_empty_one() {
+        let text = |text: &str| Value::StringValue(text.to_owned());
+        let long = "x".repeat(200);
+        for name in ["", "cart", &long] {
+            let said = [("host.name", text("a")), ("service.name", text(name))];
+            assert_eq!(found(&said).as_deref(), Some(name));
+        }
+        let said = [
+            ("service.name", Value::IntValue(7)),
+            ("service.name", text("first")),
+            ("service.name", text("second")),
+        ];
+        assert_eq!(found(&said).as_deref(), Some("first"));
+        assert_eq!(found(&[("host.name", text("a"))]), None);
+    }
 }
