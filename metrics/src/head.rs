@@ -3,8 +3,8 @@
 //! Points of all series lie in few lists, a sample in 3 B or so, and none has an allocation of its own.
 //! Nothing here reads a clock, and no answer depends on a hash map's order.
 
+mod chunks;
 mod floats;
-mod list;
 mod packed;
 mod pages;
 mod rows;

@@ -6,7 +6,7 @@
 mod entry;
 mod strips;
 
-use super::list::List;
+use super::chunks::Chunks;
 use crate::series::NONE;
 use entry::{Entries, Entry, Sample};
 use strips::Strips;
@@ -43,12 +43,14 @@ struct Latest {
 }
 
 const _: () = assert!(size_of::<Latest>() == 64);
+const _: () = assert!(entry::ENTRY_BYTES_MAX as usize <= TAIL_BYTES);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Floats {
-    latest: List<Latest>,
-    entries: Strips,
+    latest: Chunks<Latest, 10>,
+    /// Entries that a newer tail took the place of.
+    strips: Strips,
     /// Where what is near begins; none before the first sample.
     begin_unix_ms: Option<i64>,
     /// Times that are not near.
@@ -115,7 +117,7 @@ impl Floats {
             at,
             bits: value.to_bits(),
         };
-        let Some(latest) = self.latest.get_mut(*series) else {
+        let Some(latest) = self.latest.at_mut(*series).first_mut() else {
             *series = self.latest.push(Latest::new(newer));
             return far_bytes + LATEST_BYTES;
         };
@@ -130,18 +132,16 @@ impl Floats {
             return far_bytes;
         }
         let strip_bytes = STRIP_BYTES + u64::from(latest.tail_len);
-        let mut strip = latest.strip;
-        self.entries.push(&mut strip, latest.tail());
-        (latest.strip, latest.tail_len) = (strip, 0);
-        let is_taken = latest.take(&entry);
-        debug_assert!(is_taken, "an entry is shorter than a tail");
+        latest.strip = self.strips.push(latest.strip, latest.tail());
+        latest.tail_len = 0;
+        latest.take(&entry); // an empty tail has room for any
         far_bytes + strip_bytes
     }
 
     /// The samples of a series in (from, to], in order of records.
     pub(super) fn of(&self, series: u32, from_unix_ms: i64, to_unix_ms: i64) -> Vec<(i64, f64)> {
         let mut found = Vec::new();
-        let Some(latest) = self.latest.get(series) else {
+        let Some(latest) = self.latest.at(series).first() else {
             return found;
         };
         // false once no earlier record is asked for
@@ -163,7 +163,7 @@ impl Floats {
     /// Every sample before the newest, from the newest on, while they are kept.
     fn back(&self, latest: &Latest, mut keep: impl FnMut(Sample) -> bool) {
         let (mut sample, mut step) = (latest.sample(), latest.step);
-        let strips = self.entries.back(latest.strip);
+        let strips = self.strips.back(latest.strip);
         for entries in std::iter::once(latest.tail()).chain(strips) {
             let mut entries = Entries(entries);
             while let Some(told) = entries.pop(sample.bits, &mut step) {

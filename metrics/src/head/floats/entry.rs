@@ -45,7 +45,7 @@ const MILLION: f64 = 1e6;
 const EXACT_MAX: f64 = (1u64 << 53) as f64;
 
 /// Bytes of an entry at most.
-const ENTRY_BYTES_MAX: u8 = 8 + 4 + 1;
+pub(super) const ENTRY_BYTES_MAX: u8 = 8 + 4 + 1;
 
 /// The bytes that tell one sample.
 #[derive(Debug, Clone, Copy)]
