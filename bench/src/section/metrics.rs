@@ -6,6 +6,7 @@ mod ingest;
 mod peers;
 mod pods;
 mod promql;
+mod sealing;
 mod sender;
 mod series;
 

@@ -5,17 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use super::super::OLD_SAMPLES;
+use super::super::sealing::Sealing;
 use crate::process::{Process, free_address, version};
 use crate::product::Product;
-
-/// How long a server idles until it is known what that takes.
-const IDLING: Duration = Duration::from_secs(20);
-/// A head of ours is sealed 5 minutes after it began.
-const SEAL_MAX: Duration = Duration::from_secs(360);
-const POLL: Duration = Duration::from_secs(5);
 
 /// Which server, by its binary.
 #[derive(Debug, Clone)]
@@ -96,23 +91,10 @@ impl Side {
 
     /// Waits until all samples lie in blocks, if it holds them back until a time, and returns the CPU that this took beside idling.
     pub(super) fn seal(&self, n_samples: u64) -> anyhow::Result<Duration> {
-        let Self::Tracewell(product) = self else {
-            return Ok(Duration::ZERO);
-        };
-        let process = product.process();
-        let before_idling = process.cpu()?;
-        std::thread::sleep(IDLING);
-        let begun = process.cpu()?;
-        let idling = (begun - before_idling) / IDLING.as_secs() as u32;
-        for n in 0..=SEAL_MAX.as_secs() as u32 / POLL.as_secs() as u32 {
-            if product.metric("tracewell_metrics_samples_total", &[])? >= n_samples as f64 {
-                super::idle(process)?;
-                let idled = idling * n * POLL.as_secs() as u32;
-                return Ok((process.cpu()? - begun).saturating_sub(idled));
-            }
-            std::thread::sleep(POLL);
+        match self {
+            Self::Tracewell(product) => Sealing::begin(product)?.finish(product, n_samples),
+            Self::VictoriaMetrics(_) | Self::Prometheus(_) => Ok(Duration::ZERO),
         }
-        bail!("not all of {n_samples} samples are in blocks after {SEAL_MAX:?}")
     }
 
     /// Bytes on disk for each of `n_samples`, after it was asked to finish its files.
