@@ -44,7 +44,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_refuses_retryably_and_damages_nothing() -> Result<()> {
     let Some(disk) = SmallDisk::mount()? else {
-        tracing::warn!("SKIPPED disk: this user may not mount a tmpfs");
+        harness::skipped("disk", "this user may not mount a tmpfs");
         return Ok(());
     };
     let keep_all = r#"sampler.rules=[{ name = "all", sampler = { type = "keep" } }]"#;

@@ -83,7 +83,7 @@ async fn the_social_network_fixture_is_imported_whole() -> Result<()> {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/fixtures/replay/deathstar-social-network.jaeger.json.gz");
     if !fixture.exists() {
-        tracing::warn!("SKIPPED: {} is not there", fixture.display());
+        harness::skipped("import", &format!("{} is not there", fixture.display()));
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
